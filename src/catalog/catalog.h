@@ -1,0 +1,63 @@
+// The catalogue: models, devices, engines and the width of ranges, found by id or alias.
+//
+// The built-in files are compiled in; a user's files are layered over them (a later file's entry replaces an
+// earlier one of the same id). Starting costs no YAML: a scan of line starts finds the entries, and only
+// those asked for are parsed. Everything wrong in an entry is reported at its place in its file.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "catalog/reader.h"
+#include "core/step.h"
+
+namespace kvroof {
+
+/// One entry's text and where it starts: `section` is models, devices, classes, engines or ranges.
+struct Entry {
+  std::string section;
+  std::string id;
+  std::string file;
+  int first_line = 0;  ///< from 0
+  std::string_view text;
+};
+
+class Catalog {
+ public:
+  /// The catalogue compiled into this binary.
+  static const Catalog& built_in();
+
+  /// Layers a file of the same format over what is there. Throws InputError.
+  void add_file(const std::string& path);
+  void add_text(std::string file, std::string text);
+
+  /// By id, then alias, then Hugging Face name; throws InputError with the nearest names when there is none.
+  Model model(std::string_view name) const;
+  Device device(std::string_view name) const;
+  Engine engine(std::string_view name) const;
+  RangeRule range(Basis basis) const;
+
+  std::vector<std::string> ids(std::string_view section) const;
+  bool has(std::string_view section, std::string_view name) const { return find(section, name) != nullptr; }
+  /// Where an entry stands, for messages: `models.yaml:12`.
+  std::string place(std::string_view section, std::string_view id) const;
+  /// All that is wrong with any entry: unknown keys, bad values, problems of the specs, ambiguous aliases.
+  std::vector<std::string> lint() const;
+
+ private:
+  const Entry* find(std::string_view section, std::string_view name) const;
+  const Entry& need(std::string_view section, std::string_view name, std::string_view what) const;
+  bool has_alias(const Entry& entry, std::string_view name) const;
+  std::vector<std::string> known_names(std::string_view section) const;
+
+  std::vector<std::shared_ptr<const std::string>> texts_;
+  std::vector<Entry> entries_;
+};
+
+/// Reads one catalogue entry (`id: {…}` with its fields) into a spec; problems go to the source.
+Model read_model(Source& source, const std::string& id, const YAML::Node& node);
+
+}  // namespace kvroof

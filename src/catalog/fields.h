@@ -1,0 +1,290 @@
+// Each spec lists its members once; reading, unknown keys, printing and round trips all walk these lists.
+//
+// fields(spec, f) calls f(key, member) for a required key and f(key, member, fallback) for one that may be
+// absent. The keys are the catalogue's vocabulary, so they are API. Kinds of a variant name themselves.
+#pragma once
+
+#include "core/engine.h"
+#include "core/hardware.h"
+#include "core/model.h"
+
+namespace kvroof {
+
+template <class Self, class T>
+concept Of = std::same_as<std::remove_const_t<Self>, T>;
+
+template <Of<Heads> S, class F>
+void fields(S& h, F&& f) {
+  f("q_heads", h.query);
+  f("kv_heads", h.kv);
+  f("head_dim", h.key_dim);
+  f("value_dim", h.value_dim, h.key_dim);
+}
+template <Of<FullAttention> S, class F>
+void fields(S& a, F&& f) {
+  fields(a.heads, f);
+}
+template <Of<SlidingAttention> S, class F>
+void fields(S& a, F&& f) {
+  fields(a.heads, f);
+  f("window", a.window);
+}
+template <Of<ChunkedAttention> S, class F>
+void fields(S& a, F&& f) {
+  fields(a.heads, f);
+  f("chunk", a.chunk);
+}
+template <Of<CrossAttention> S, class F>
+void fields(S& a, F&& f) {
+  fields(a.heads, f);
+  f("encoder_tokens", a.encoder_tokens);
+}
+template <Of<Indexer> S, class F>
+void fields(S& x, F&& f) {
+  f("heads", x.heads);
+  f("head_dim", x.head_dim);
+  f("top_k", x.top_k);
+}
+template <Of<LatentAttention> S, class F>
+void fields(S& a, F&& f) {
+  f("q_heads", a.query_heads);
+  f("kv_lora_rank", a.kv_lora_rank);
+  f("rope_dim", a.rope_dim);
+  f("nope_dim", a.nope_dim);
+  f("value_dim", a.value_dim);
+  f("q_lora_rank", a.q_lora_rank, i64(0));
+  f("indexer", a.indexer, std::optional<Indexer>());
+}
+template <Of<RecurrentState> S, class F>
+void fields(S& a, F&& f) {
+  f("conv", a.conv_elements);
+  f("state", a.state_elements);
+  f("heads", a.heads, i64(1));
+  f("weights", a.weights);
+}
+template <Of<NoAttention> S, class F>
+void fields(S&, F&&) {}
+
+template <Of<Projections> S, class F>
+void fields(S& p, F&& f) {
+  f("qkv_bias", p.qkv_bias, false);
+  f("key_bias", p.key_bias, true);
+  f("output_bias", p.output_bias, false);
+  f("qk_norm", p.qk_norm, QkNorm::none);
+  f("output_gate", p.output_gate, false);
+  f("sinks", p.sinks, false);
+  f("value_from_key", p.value_from_key, false);
+}
+template <Of<DenseFeedForward> S, class F>
+void fields(S& d, F&& f) {
+  f("width", d.width);
+  f("bias", d.bias, false);
+}
+template <Of<MoeFeedForward> S, class F>
+void fields(S& e, F&& f) {
+  f("experts", e.experts);
+  f("top_k", e.top_k);
+  f("width", e.width);
+  f("shared_width", e.shared_width, i64(0));
+  f("bias", e.bias, false);
+  f("router_bias", e.router_bias, false);
+  f("shared_gate", e.shared_gate, false);
+  f("expert_hidden", e.expert_hidden, i64(0));
+}
+template <Of<LayerGroup> S, class F>
+void fields(S& g, F&& f) {
+  f("count", g.count);
+  f("attention", g.attention);
+  f("projections", g.projections, Projections{});
+  f("feed_forward", g.feed_forward);
+  f("norms", g.norms, i64(2));
+  f("shares_kv", g.shares_kv, false);
+  f("own_kv_projection", g.own_kv_projection, true);
+  f("other_weights", g.other_weights, i64(0));
+}
+template <Of<WeightFormats> S, class F>
+void fields(S& w, F&& f) {
+  f("linears", w.linears, format("bf16"));
+  f("experts", w.experts, format("bf16"));
+  f("embeddings", w.embeddings, format("bf16"));
+}
+
+struct PublishedParameters {
+  std::optional<i64> published;
+  bool exact = false;
+  bool operator==(const PublishedParameters&) const = default;
+};
+template <Of<PublishedParameters> S, class F>
+void fields(S& p, F&& f) {
+  f("published", p.published, std::optional<i64>());
+  f("exact", p.exact, false);
+}
+
+template <Of<Model> S, class F>
+void fields(S& m, F&& f) {
+  f("name", m.name);
+  f("family", m.family);
+  f("aliases", m.aliases, std::vector<std::string>());
+  f("hidden", m.hidden);
+  f("vocab", m.vocab);
+  f("max_context", m.max_context, std::optional<i64>());
+  f("tied_embeddings", m.tied_embeddings, false);
+  f("norm_bias", m.norm_bias, false);
+  f("final_norm", m.final_norm, true);
+  f("head_bias", m.head_bias, false);
+  f("position_embeddings", m.position_embeddings, i64(0));
+  f("encoder_weights", m.encoder_weights, i64(0));
+  f("other_weights", m.other_weights, i64(0));
+  f("weights", m.weights, WeightFormats{});
+  f("layers", m.layers);
+  PublishedParameters published{m.published_parameters, m.published_exact};
+  f("parameters", published, PublishedParameters{});
+  if constexpr (!std::is_const_v<S>) {
+    m.published_parameters = published.published;
+    m.published_exact = published.exact;
+  }
+  f("source", m.source);
+  f("confidence", m.confidence);
+  f("notes", m.notes, std::vector<std::string>());
+}
+
+// ---- devices -------------------------------------------------------------------------------------------
+
+template <Of<MemoryTier> S, class F>
+void fields(S& t, F&& f) {
+  f("kind", t.kind);
+  f("capacity", t.capacity);
+  f("bandwidth", t.bandwidth);
+  f("link", t.link, std::optional<Bandwidth>());
+  f("marketed", t.marketed, std::optional<Bytes>());
+}
+template <Of<Cache> S, class F>
+void fields(S& c, F&& f) {
+  f("capacity", c.capacity);
+  f("bandwidth", c.bandwidth, std::optional<Bandwidth>());
+}
+template <Of<Link> S, class F>
+void fields(S& l, F&& f) {
+  f("kind", l.kind);
+  f("per_direction", l.per_direction);
+  f("pair", l.pair, std::optional<Bandwidth>());
+  f("domain", l.domain, i64(1));
+}
+template <Of<LinearRate> S, class F>
+void fields(S& r, F&& f) {
+  f("fraction", r.fraction);
+  f("launch", r.launch, Seconds{});
+}
+template <Of<AttentionRate> S, class F>
+void fields(S& r, F&& f) {
+  f("fraction", r.fraction);
+  f("launch", r.launch, Seconds{});
+  f("tile", r.tile, Seconds{});
+}
+
+/// The latencies of a small all-reduce over 2, 4 and 8 devices.
+struct AllReduce {
+  Seconds two, four, eight;
+  bool operator==(const AllReduce&) const = default;
+};
+template <Of<AllReduce> S, class F>
+void fields(S& r, F&& f) {
+  f("2", r.two, Seconds{});
+  f("4", r.four, r.two);
+  f("8", r.eight, r.four);
+}
+template <class T>
+using ByArithmetic = std::array<std::optional<T>, 7>;
+
+template <Of<Achievable> S, class F>
+void fields(S& a, F&& f) {
+  f("basis", a.basis, a.basis);
+  f("compute", a.compute, a.compute);
+  f("overlap", a.overlap, Overlap::max);
+  f("linears", a.linears, a.linears);
+  f("attention", a.attention, a.attention);
+  AllReduce r{a.all_reduce[0], a.all_reduce[1], a.all_reduce[2]};
+  f("all_reduce", r, r);
+  if constexpr (!std::is_const_v<S>) {
+    a.all_reduce[0] = r.two;
+    a.all_reduce[1] = r.four;
+    a.all_reduce[2] = r.eight;
+  }
+  f("hop", a.hop, a.hop);
+  f("link", a.link, a.link);
+  f("layer_latency", a.layer, a.layer);
+  f("layer_latency_per_1024_hidden", a.layer_per_1024_hidden, a.layer_per_1024_hidden);
+  f("step", a.step, a.step);
+  f("source", a.source, a.source);
+}
+template <Of<Price> S, class F>
+void fields(S& p, F&& f) {
+  f("per_hour", p.dollars_per_hour);
+  f("source", p.source);
+}
+/// `achievable` is read by the catalogue, which starts it from the device class's default.
+template <Of<Device> S, class F>
+void fields(S& d, F&& f) {
+  f("name", d.name);
+  f("vendor", d.vendor);
+  f("class", d.device_class);
+  f("aliases", d.aliases, std::vector<std::string>());
+  f("year", d.year, std::optional<i64>());
+  f("status", d.status, std::string("shipping"));
+  f("peak", d.peak, ByArithmetic<FlopRate>());
+  f("memory", d.memory);
+  f("cache", d.cache, std::optional<Cache>());
+  f("cores", d.cores, std::optional<i64>());
+  f("link", d.link, std::optional<Link>());
+  f("network", d.network, std::optional<Bandwidth>());
+  f("host_link", d.host_link, std::optional<Bandwidth>());
+  f("power", d.watts, std::optional<double>());
+  f("price", d.price, std::optional<Price>());
+  f("achievable", d.achievable, d.achievable);
+  f("source", d.source);
+  f("confidence", d.confidence);
+  f("notes", d.notes, std::vector<std::string>());
+}
+
+// ---- engines -------------------------------------------------------------------------------------------
+
+template <Of<ActivationRule> S, class F>
+void fields(S& a, F&& f) {
+  f("base", a.base, Bytes{});
+  f("logits_bytes", a.logits_bytes, 0.0);
+  f("hidden_bytes", a.hidden_bytes, 0.0);
+  f("expert_bytes", a.expert_bytes, 0.0);
+  f("sampler_sequences", a.sampler_sequences, i64(0));
+  f("small_sampler_sequences", a.small_sampler_sequences, i64(0));
+  f("large_memory", a.large_memory, Bytes{});
+}
+template <Of<Engine> S, class F>
+void fields(S& e, F&& f) {
+  f("name", e.name);
+  f("aliases", e.aliases, std::vector<std::string>());
+  f("version", e.version, std::string());
+  f("layout", e.layout);
+  f("block_tokens", e.block_tokens, i64(1));
+  f("memory_fraction", e.memory_fraction, 1.0);
+  f("fraction_of", e.fraction_of, FractionOf::total);
+  f("fraction_flag", e.fraction_flag, std::string());
+  f("runtime", e.runtime, Bytes{});
+  f("runtime_tp", e.runtime_tp, Bytes{});
+  f("graphs", e.graphs, Bytes{});
+  f("activation", e.activation, ActivationRule{});
+  f("divides_heads", e.divides_heads, false);
+  f("pipelined", e.pipelined, true);
+  f("reports_requests", e.reports_requests, false);
+  f("sliding_ratio", e.sliding_ratio, 1.0);
+  f("state_ratio", e.state_ratio, 0.0);
+  f("state_slots", e.state_slots, i64(0));
+  f("layer", e.layer, Seconds{});
+  f("layer_per_log2_tp", e.layer_per_log2_tp, Seconds{});
+  f("step", e.step, Seconds{});
+  f("sequence", e.sequence, Seconds{});
+  f("command", e.command, std::string());
+  f("log_line", e.log_line, std::string());
+  f("source", e.source);
+}
+
+}  // namespace kvroof

@@ -1,0 +1,232 @@
+#include "catalog/reader.h"
+
+#include <cmath>
+#include <set>
+
+namespace kvroof {
+namespace {
+
+std::string_view line_at(std::string_view text, int line) {
+  std::size_t begin = 0;
+  for (int i = 0; i < line; ++i) {
+    begin = text.find('\n', begin);
+    if (begin == std::string_view::npos) return {};
+    ++begin;
+  }
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+std::string scalar(const YAML::Node& node) { return node.IsScalar() ? node.Scalar() : std::string(); }
+
+std::string quoted(const std::string& text) {
+  return "'" + (text.size() > 60 ? text.substr(0, 57) + "..." : text) + "'";
+}
+
+}  // namespace
+
+std::string Source::where(Place place) const {
+  if (place.line < 0) return file_;
+  return file_ + ":" + std::to_string(place.line + first_line_ + 1) + ":" + std::to_string(place.column + 1);
+}
+
+void Source::problem(Place place, const std::string& what, const std::string& hint) {
+  std::string message = where(place) + ": " + what + "\n";
+  if (place.line >= 0) {
+    std::string line(line_at(text_, place.line));
+    int column = place.column;
+    if (line.size() > 100) {  // a window around the place
+      int from = std::max(0, column - 50);
+      line = line.substr(std::size_t(from), 100);
+      column -= from;
+    }
+    std::string number = std::to_string(place.line + first_line_ + 1);
+    message += "  " + number + " | " + line + "\n";
+    message +=
+        "  " + std::string(number.size(), ' ') + " | " + std::string(std::size_t(std::max(0, column)), ' ') + "^\n";
+  }
+  if (!hint.empty()) message += "  " + hint + "\n";
+  problems_.push_back(std::move(message));
+}
+
+std::string Source::problems() const {
+  std::string all;
+  for (const std::string& p : problems_) all += p;
+  return all;
+}
+
+void Source::throw_if_any() const {
+  if (!problems_.empty()) throw InputError{problems()};
+}
+
+YAML::Node load_yaml(Source& source, std::string_view text) {
+  if (text.find('\0') != std::string_view::npos)
+    throw InputError{source.file() + ": is not text (it holds a zero byte)\n"};
+  try {
+    YAML::Node node = YAML::Load(std::string(text));
+    if (!node || node.IsNull()) throw InputError{source.file() + ": is empty\n"};
+    return node;
+  } catch (const YAML::Exception& e) {
+    source.problem(e.mark, "not valid YAML: " + e.msg);
+    throw InputError{source.problems()};
+  }
+}
+
+void ValueReader::read(const YAML::Node& node, i64& value) {
+  std::string text = scalar(node);
+  std::string_view rest;
+  std::optional<double> number = parse_decimal(text, &rest);
+  if (!number || !rest.empty() || *number != std::floor(*number) || *number > 9007199254740992.0)
+    return source_.problem(node.Mark(), "expected a whole number, got " + quoted(text));
+  value = i64(*number);
+}
+
+void ValueReader::read(const YAML::Node& node, double& value) {
+  std::string text = scalar(node);
+  std::string_view rest;
+  std::optional<double> number = parse_decimal(text, &rest);
+  // Watts are the one measure without a dimension of its own here.
+  if (!number || !(rest.empty() || rest == " W"))
+    return source_.problem(node.Mark(), "expected a number, got " + quoted(text));
+  value = *number;
+}
+
+void ValueReader::read(const YAML::Node& node, bool& value) {
+  std::string text = scalar(node);
+  if (text != "true" && text != "false")
+    return source_.problem(node.Mark(), "expected true or false, got " + quoted(text));
+  value = text == "true";
+}
+
+void ValueReader::read(const YAML::Node& node, std::string& value) {
+  if (!node.IsScalar()) return source_.problem(node.Mark(), "expected text");
+  value = node.Scalar();
+}
+
+void ValueReader::read(const YAML::Node& node, Format& value) {
+  std::string text = scalar(node);
+  if (const Format* found = find_format(text)) {
+    value = *found;
+    return;
+  }
+  std::vector<std::string> names;
+  for (const Format& f : formats()) names.emplace_back(f.name);
+  std::optional<std::string> near = nearest(text, names);
+  source_.problem(node.Mark(), "unknown number format " + quoted(text), near ? "did you mean '" + *near + "'?" : "");
+}
+
+template <class Enum>
+void ValueReader::read_name(const YAML::Node& node, Enum& value, std::initializer_list<std::string_view> names) {
+  std::string text = scalar(node), list;
+  int index = 0;
+  for (std::string_view name : names) {
+    if (name == text) {
+      value = Enum(index);
+      return;
+    }
+    list += (index++ ? ", " : "") + std::string(name);
+  }
+  source_.problem(node.Mark(), "unknown value " + quoted(text), "expected one of " + list);
+}
+
+void ValueReader::read(const YAML::Node& node, Confidence& value) { read_name(node, value, {"A", "B", "C", "D"}); }
+void ValueReader::read(const YAML::Node& node, QkNorm& value) { read_name(node, value, {"none", "head", "all"}); }
+void ValueReader::read(const YAML::Node& node, Overlap& value) { read_name(node, value, {"max", "sum"}); }
+void ValueReader::read(const YAML::Node& node, Basis& value) {
+  read_name(node, value,
+            {"measured kernels", "own end-to-end rows", "family default", "vendor figures", "datasheet only"});
+}
+void ValueReader::read(const YAML::Node& node, Layout& value) {
+  read_name(node, value, {"exact", "paged", "token_pool", "paged_up", "cells"});
+}
+void ValueReader::read(const YAML::Node& node, FractionOf& value) {
+  read_name(node, value, {"total", "free_before_load", "free_after_load"});
+}
+
+void ValueReader::read(const YAML::Node& node, WeightFormats& value) {
+  if (node.IsMap()) return read_fields(node, value, "weights");
+  Format all = format("bf16");
+  read(node, all);
+  bool wide = all.bytes >= 2 * all.elements;  // quantised checkpoints keep embeddings in 16 bits
+  value = {all, all, wide ? all : format("bf16")};
+}
+
+/// Reads the mapping as a spec that names its own kind beside its fields.
+template <class Variant, class T>
+void ValueReader::read_kind(const YAML::Node& node, Variant& value, T kind, const std::string& what) {
+  SpecReader reader(source_, node, what);
+  reader.allow("kind");
+  fields(kind, reader);
+  reader.finish();
+  value = kind;
+}
+
+void ValueReader::read(const YAML::Node& node, Attention& value) {
+  if (!node.IsMap() || !node["kind"]) return source_.problem(node.Mark(), "expected {kind: full, …}");
+  std::string kind = scalar(node["kind"]), what = "attention kind '" + kind + "'";
+  bool found = false;
+  auto try_kind = [&]<class T>(T spec) {
+    if (T::name != kind) return;
+    found = true;
+    read_kind(node, value, spec, what);
+  };
+  [&]<class... Kinds>(std::variant<Kinds...>*) { (try_kind(Kinds{}), ...); }(static_cast<Attention*>(nullptr));
+  if (!found)
+    source_.problem(node["kind"].Mark(), "unknown attention kind " + quoted(kind),
+                    "expected one of full, sliding, chunked, mla, recurrent, cross, none");
+}
+
+void ValueReader::read(const YAML::Node& node, FeedForward& value) {
+  if (!node.IsMap() || !node["kind"]) return source_.problem(node.Mark(), "expected {kind: gated, width: …}");
+  std::string kind = scalar(node["kind"]), what = "feed-forward kind '" + kind + "'";
+  if (kind == "none") {
+    value = NoFeedForward{};
+  } else if (kind == "gated" || kind == "plain") {
+    DenseFeedForward dense;
+    dense.matrices = kind == "gated" ? 3 : 2;
+    read_kind(node, value, dense, what);
+  } else if (kind == "moe") {
+    bool gated = true;
+    if (YAML::Node flag = node["gated"]) read(flag, gated);
+    MoeFeedForward moe;
+    moe.matrices = gated ? 3 : 2;
+    SpecReader reader(source_, node, what);
+    reader.allow("kind");
+    reader.allow("gated");
+    fields(moe, reader);
+    reader.finish();
+    value = moe;
+  } else {
+    source_.problem(node["kind"].Mark(), "unknown feed-forward kind " + quoted(kind),
+                    "expected one of gated, plain, moe, none");
+  }
+}
+
+std::optional<double> ValueReader::quantity(const YAML::Node& node, Dimension dimension) {
+  ParsedNumber parsed = parse_quantity(scalar(node), dimension);
+  if (!parsed.value) source_.problem(node.Mark(), parsed.error);
+  return parsed.value;
+}
+
+std::optional<int> ValueReader::arithmetic(const YAML::Node& key) {
+  for (int a = 0; a < 7; ++a)
+    if (name_of(Arithmetic(a)) == scalar(key)) return a;
+  source_.problem(key.Mark(), "unknown arithmetic " + quoted(scalar(key)),
+                  "expected one of fp32, tf32, fp16, bf16, fp8, int8, fp4");
+  return std::nullopt;
+}
+
+void SpecReader::finish() {
+  std::set<std::string> seen;
+  for (const auto& pair : node_) {
+    std::string key = scalar(pair.first);
+    if (!seen.insert(key).second) source_.problem(pair.first.Mark(), "key '" + key + "' is given twice" + in_what());
+    bool is_known = false;
+    for (const std::string& k : known_) is_known |= k == key;
+    if (is_known) continue;
+    std::optional<std::string> near = nearest(key, known_);
+    source_.problem(pair.first.Mark(), "unknown key '" + key + "'" + in_what(),
+                    near ? "did you mean '" + *near + "'?" : "");
+  }
+}
+
+}  // namespace kvroof

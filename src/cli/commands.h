@@ -1,0 +1,27 @@
+// The commands, one row each. A command adds its options to its App and sets `exit_code` when it has run:
+// 0 yes, 1 no (does not fit, out of tolerance); bad input is an InputError, which main turns into 2.
+#pragma once
+
+#include <span>
+
+namespace CLI {
+class App;
+}
+
+namespace kvroof {
+
+struct Command {
+  const char* name;
+  const char* summary;
+  void (*add)(CLI::App& app, int& exit_code);
+};
+
+void add_kv(CLI::App& app, int& exit_code);
+void add_estimate(CLI::App& app, int& exit_code);
+void add_models(CLI::App& app, int& exit_code);
+void add_hardware(CLI::App& app, int& exit_code);
+void add_engines(CLI::App& app, int& exit_code);
+
+std::span<const Command> commands();
+
+}  // namespace kvroof

@@ -1,0 +1,328 @@
+#include "cli/options.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include "cli/model_source.h"
+#include "core/units.h"
+
+namespace kvroof {
+namespace {
+
+[[noreturn]] void fail(const std::string& option, const std::string& error) {
+  throw InputError{option + ": " + error + "\n"};
+}
+
+int terminal_width() {
+  if (const char* columns = std::getenv("COLUMNS")) {
+    ParsedNumber n = parse_count(columns, 20, 500);
+    if (n.value) return int(*n.value);
+  }
+  winsize size{};
+  if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20) return size.ws_col;
+  return 80;
+}
+
+bool wants_color(const OutputOptions& options) {
+  if (options.color != "auto") return options.color == "always";
+  const char* term = std::getenv("TERM");
+  const char* no_color = std::getenv("NO_COLOR");
+  bool refused = (no_color && *no_color) || (term && std::string(term) == "dumb");
+  return options.file.empty() && isatty(STDOUT_FILENO) && !refused;
+}
+
+OutputFormat format_named(const OutputOptions& options) {
+  if (options.json) return OutputFormat::json;
+  const std::string& f = options.format;
+  return f == "json"       ? OutputFormat::json
+         : f == "csv"      ? OutputFormat::csv
+         : f == "markdown" ? OutputFormat::markdown
+                           : OutputFormat::text;
+}
+
+i64 kv_heads_of(const std::string& text, const Model& model) {
+  i64 g = count_of("--kv-heads", text, 1, 1 << 16);
+  for (const LayerGroup& group : model.layers) {
+    i64 q = query_heads(group.attention);
+    if (q > 0 && q % g != 0)
+      fail("--kv-heads",
+           std::to_string(g) + " does not divide the " + std::to_string(q) + " query heads of " + model.id);
+  }
+  return g;
+}
+
+/// mha, mqa, gqa-8.
+Model with_attention(const std::string& text, const Model& model) {
+  std::string kind = lower(text);
+  if (kind == "mha") return with_kv_heads(model, 0);
+  if (kind == "mqa") return with_kv_heads(model, 1);
+  if (kind.rfind("gqa-", 0) == 0) return with_kv_heads(model, kv_heads_of(kind.substr(4), model));
+  fail("--attention", "'" + text + "' is not mha, mqa or gqa-g such as gqa-8");
+}
+
+Eviction eviction_of(const std::string& text) {
+  Eviction e;
+  auto value_of = [&](const std::string& key) {
+    std::size_t at = text.find(key + "=");
+    return at == std::string::npos ? std::string()
+                                   : text.substr(at + key.size() + 1, text.find(',', at) - at - key.size() - 1);
+  };
+  std::string kind = text.substr(0, text.find(':'));
+  if (kind == "streaming") {
+    e.kind = EvictionKind::streaming;
+    e.sinks = value_of("sinks").empty() ? 4 : count_of("--evict streaming sinks", value_of("sinks"), 4);
+    e.window = count_of("--evict streaming window", value_of("window"), 0);
+    if (e.window == 0) fail("--evict", "streaming needs a window, such as streaming:sinks=4,window=2044");
+  } else if (kind == "h2o") {
+    e.kind = EvictionKind::heavy_hitters;
+    std::string budget = value_of("budget");
+    if (budget.empty()) fail("--evict", "h2o needs a budget, such as h2o:budget=20% or h2o:budget=2k");
+    if (budget.back() == '%') {
+      ParsedNumber share = parse_share(budget);
+      if (!share.value || *share.value == 0)
+        fail("--evict h2o budget", share.value ? "must be more than 0%" : share.error);
+      e.budget_share = *share.value;
+    } else {
+      e.budget_tokens = count_of("--evict h2o budget", budget, 0);
+    }
+  } else {
+    fail("--evict", "'" + text + "' is not streaming:sinks=4,window=2044 or h2o:budget=20%");
+  }
+  return e;
+}
+
+void apply_override(Device& device, const std::string& text) {
+  std::size_t equals = text.find('=');
+  std::string key = text.substr(0, equals), value = equals == std::string::npos ? "" : text.substr(equals + 1);
+  auto quantity = [&](Dimension dimension) {
+    ParsedNumber n = parse_quantity(value, dimension);
+    if (!n.value) fail("--hardware-override " + key, n.error);
+    if (*n.value <= 0) fail("--hardware-override " + key, "must be more than 0");
+    return *n.value;
+  };
+  if (key == "bandwidth") {
+    device.memory[0].bandwidth = {quantity(bandwidth_dimension)};
+  } else if (key == "memory") {
+    device.memory[0].capacity = {quantity(bytes_dimension)};
+  } else if (key == "link") {
+    Bandwidth rate{quantity(bandwidth_dimension)};
+    if (device.link)
+      device.link->per_direction = rate, device.link->pair.reset();
+    else
+      device.link = Link{"override", rate, std::nullopt, 8};
+  } else if (key == "peak") {
+    double rate = quantity(rate_dimension);
+    double before = device.peak_for(Arithmetic::bf16).value_or(FlopRate{rate}).value;
+    for (std::optional<FlopRate>& peak : device.peak)
+      if (peak) peak->value *= rate / before;
+    if (!device.peak[int(Arithmetic::bf16)]) device.peak[int(Arithmetic::bf16)] = FlopRate{rate};
+  } else {
+    fail("--hardware-override",
+         "'" + text + "' is not bandwidth=4TB/s, memory=96GiB, link=450GB/s or peak=989TFLOPS (bf16)");
+  }
+}
+
+}  // namespace
+
+void add_options(CLI::App& app, OutputOptions& o) {
+  app.add_option("--format", o.format, "text, json, csv or markdown")
+      ->check(CLI::IsMember({"text", "json", "csv", "markdown"}))
+      ->option_text("FORMAT");
+  app.add_flag("--json", o.json, "same as --format json");
+  app.add_option("-o,--out", o.file, "write to this file instead of stdout")->option_text("FILE");
+  app.add_option("--color", o.color, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->option_text("WHEN");
+}
+
+void add_options(CLI::App& app, CatalogOptions& o) {
+  app.add_option("--catalog", o.files, "a models.yaml or hardware.yaml layered over the built-in one (repeatable)")
+      ->option_text("FILE");
+}
+
+void add_options(CLI::App& app, ModelOptions& o) {
+  app.add_option("model", o.model, "a name or alias ('kvroof models'), or a config.json, .gguf or .safetensors file")
+      ->required()
+      ->option_text("MODEL");
+  app.add_option("--kv-heads", o.kv_heads, "what if every layer had G KV heads")->option_text("G");
+  app.add_option("--attention", o.attention, "what if it were mha, mqa or gqa-G")->option_text("KIND");
+  app.add_option("--weights", o.weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...")
+      ->option_text("FORMAT");
+}
+
+void add_options(CLI::App& app, CacheOptions& o) {
+  app.add_option("--kv-dtype", o.kv_dtype, "format of keys and values: bf16, fp8, int8, q8_0...")
+      ->option_text("FORMAT");
+  app.add_option("--k-dtype", o.k_dtype, "format of keys alone")->option_text("FORMAT");
+  app.add_option("--v-dtype", o.v_dtype, "format of values alone")->option_text("FORMAT");
+  app.add_option("--state-dtype", o.state_dtype, "format of recurrent states (default f32)")->option_text("FORMAT");
+  app.add_option("--evict", o.evict, "streaming:sinks=4,window=2044 or h2o:budget=20% (quality is not modelled)")
+      ->option_text("POLICY");
+  app.add_option("--shared-prefix", o.shared_prefix, "leading tokens common to all sequences")->option_text("TOKENS");
+}
+
+void add_options(CLI::App& app, DeploymentOptions& o) {
+  app.add_option("--tp", o.tp, "tensor-parallel ranks")->option_text("N");
+  app.add_option("--pp", o.pp, "pipeline stages")->option_text("N");
+  app.add_option("--dp", o.dp, "replicas")->option_text("N");
+  app.add_option("--ep", o.ep, "ranks the experts are split over (equals --tp)")->option_text("N");
+  app.add_option("--engine", o.engine,
+                 "vllm, sglang, trtllm, llamacpp, ideal ('kvroof engines'); the default is the device's usual one")
+      ->option_text("ENGINE");
+  app.add_option("--memory-fraction,--gpu-memory-utilization,--mem-fraction-static", o.memory_fraction,
+                 "share of memory the engine may use")
+      ->option_text("SHARE");
+  app.add_option("--batched-tokens,--max-num-batched-tokens,--ubatch", o.batched_tokens,
+                 "tokens one scheduler step may hold")
+      ->option_text("TOKENS");
+  app.add_option("--max-model-len", o.max_context, "longest request the engine admits (default: the context)")
+      ->option_text("TOKENS");
+  app.add_flag("--prefix-caching", o.prefix_caching, "keep finished prefixes (a second state slot on hybrids)");
+  app.add_option("--draft-tokens", o.draft_tokens, "speculative tokens that state slots are reserved for")
+      ->option_text("N");
+  app.add_option("--kv-room", o.kv_room, "measured room for KV of one rank, instead of the model's")
+      ->option_text("SIZE");
+  app.add_option("--weights-bytes", o.weight_bytes, "measured weights of one rank")->option_text("SIZE");
+  app.add_option("--activation-bytes", o.activation_bytes, "measured activation peak of one rank")->option_text("SIZE");
+}
+
+void add_options(CLI::App& app, HardwareOptions& o) {
+  app.add_option("hardware", o.device, "a name or alias ('kvroof hardware')")->required()->option_text("HARDWARE");
+  app.add_option("--hardware-override", o.overrides,
+                 "what if: bandwidth=4TB/s, memory=96GiB, link=..., peak=... (repeatable)")
+      ->option_text("KEY=VALUE");
+  app.add_option("--usable-memory", o.usable_memory, "what the driver reports on this machine")->option_text("SIZE");
+}
+
+Catalog catalog_of(const CatalogOptions& options) {
+  Catalog catalog = Catalog::built_in();
+  for (const std::string& file : options.files) catalog.add_file(file);
+  return catalog;
+}
+
+i64 count_of(const std::string& option, const std::string& text, i64 fallback, i64 most) {
+  if (text.empty()) return fallback;
+  ParsedNumber n = parse_count(text, 1, most);
+  if (!n.value) fail(option, n.error);
+  return i64(*n.value);
+}
+
+std::vector<i64> counts_of(const std::string& option, const std::string& text, std::vector<i64> fallback) {
+  if (text.empty()) return fallback;
+  std::vector<i64> values;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    std::size_t end = std::min(text.find(',', begin), text.size());
+    std::string piece = text.substr(begin, end - begin);
+    if (piece.empty()) fail(option, "'" + text + "' has an empty place in its list");
+    values.push_back(count_of(option, piece, 1));
+    begin = end + 1;
+  }
+  return values;
+}
+
+std::optional<Bytes> bytes_of_option(const std::string& option, const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  ParsedNumber n = parse_quantity(text, bytes_dimension);
+  if (!n.value) fail(option, n.error);
+  return Bytes{*n.value};
+}
+
+Format format_of_option(const std::string& option, const std::string& text, const Format& fallback) {
+  if (text.empty()) return fallback;
+  if (const Format* found = find_format(lower(text))) return *found;
+  std::vector<std::string> names;
+  for (const Format& f : formats()) names.emplace_back(f.name);
+  std::optional<std::string> near = nearest(text, names);
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  fail(option, "unknown number format '" + text + "'" + (near ? "; did you mean '" + *near + "'?" : "") +
+                   "\n  formats: " + list);
+}
+
+Model model_of(const ModelOptions& o, const Catalog& catalog) {
+  Model model = find_model(o.model, catalog);
+  if (!o.kv_heads.empty() && !o.attention.empty()) fail("--kv-heads", "and --attention say the same thing; give one");
+  if (!o.kv_heads.empty()) model = with_kv_heads(model, kv_heads_of(o.kv_heads, model));
+  if (!o.attention.empty()) model = with_attention(o.attention, model);
+  return model;
+}
+
+Device device_of(const HardwareOptions& o, const Catalog& catalog) {
+  Device device = catalog.device(o.device);
+  if (std::optional<Bytes> usable = bytes_of_option("--usable-memory", o.usable_memory))
+    device.memory[0].capacity = *usable;
+  for (const std::string& text : o.overrides) apply_override(device, text);
+  throw_if_any(problems(device));
+  return device;
+}
+
+Engine engine_of(const DeploymentOptions& options, const Device& device, const Catalog& catalog) {
+  if (!options.engine.empty()) return catalog.engine(options.engine);
+  constexpr struct {
+    std::string_view device_class, engine;
+  } usual[] = {{"gpu", "vllm"}, {"superchip", "vllm"}, {"apu", "vllm"}, {"soc", "llamacpp"}, {"cpu", "llamacpp"}};
+  for (const auto& row : usual)
+    if (row.device_class == device.device_class) return catalog.engine(row.engine);
+  return catalog.engine("ideal");  // accelerators run their vendors' own engines
+}
+
+void describe(CLI::App& app, const std::string& examples) {
+  app.description(app.get_description() + "\n\n" + examples);
+}
+
+void apply(const CacheOptions& cache, const Model& model, Deployment& d) {
+  (void)model;
+  Format both = format_of_option("--kv-dtype", cache.kv_dtype, format("bf16"));
+  d.cache.key = format_of_option("--k-dtype", cache.k_dtype, both);
+  d.cache.value = format_of_option("--v-dtype", cache.v_dtype, both);
+  d.cache.state = format_of_option("--state-dtype", cache.state_dtype, format("f32"));
+  if (!cache.evict.empty()) d.eviction = eviction_of(cache.evict);
+}
+
+Deployment deployment_of(const CacheOptions& cache, const DeploymentOptions& o, const Model& model,
+                         const Engine& engine) {
+  Deployment d;
+  apply(cache, model, d);
+  d.tp = count_of("--tp", o.tp, 1);
+  d.pp = count_of("--pp", o.pp, 1);
+  d.dp = count_of("--dp", o.dp, 1);
+  d.ep = count_of("--ep", o.ep, 1);
+  d.batched_tokens = count_of("--batched-tokens", o.batched_tokens, engine.layout == Layout::cells ? 512 : 8192);
+  d.max_context = o.max_context.empty() ? 0 : count_of("--max-model-len", o.max_context, 1);
+  d.draft_tokens = o.draft_tokens.empty() ? 0 : count_of("--draft-tokens", o.draft_tokens, 1, 1 << 16);
+  d.prefix_caching = o.prefix_caching;
+  if (!o.memory_fraction.empty()) {
+    ParsedNumber share = parse_share(o.memory_fraction);
+    if (!share.value || *share.value == 0) fail("--memory-fraction", share.value ? "must be more than 0" : share.error);
+    d.memory_fraction = *share.value;
+  }
+  d.kv_room = bytes_of_option("--kv-room", o.kv_room);
+  d.weight_bytes = bytes_of_option("--weights-bytes", o.weight_bytes);
+  d.activation_bytes = bytes_of_option("--activation-bytes", o.activation_bytes);
+  return d;
+}
+
+void throw_if_any(const std::vector<Problem>& found) {
+  std::string message;
+  for (const Problem& p : found)
+    message += p.path + ": " + p.what + "\n" + (p.hint.empty() ? "" : "  " + p.hint + "\n");
+  if (!message.empty()) throw InputError{message};
+}
+
+void print(const Document& document, const OutputOptions& options) {
+  std::string text = render(document, format_named(options), {terminal_width(), wants_color(options)});
+  if (options.file.empty()) {
+    std::cout << text << std::flush;
+    return;
+  }
+  std::ofstream out(options.file, std::ios::binary);
+  out << text << std::flush;
+  if (!out) throw InputError{options.file + ": can't be written\n"};
+}
+
+}  // namespace kvroof

@@ -1,0 +1,90 @@
+// The options commands share: which model, which device, how it is laid out, how the result is printed.
+//
+// Values arrive as text and go through the one parser of units.h, so `--context 32k` and a YAML size follow
+// the same rules and fail with the same words. A command asks for the groups it needs.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "core/memory.h"
+#include "render/document.h"
+
+namespace CLI {
+class App;
+}
+
+namespace kvroof {
+
+struct OutputOptions {
+  std::string format = "text";
+  bool json = false;
+  std::string file;
+  std::string color = "auto";
+};
+
+struct CatalogOptions {
+  std::vector<std::string> files;
+};
+
+struct ModelOptions {
+  std::string model;
+  std::string kv_heads, attention, weights;
+};
+
+struct CacheOptions {
+  std::string kv_dtype, k_dtype, v_dtype, evict, shared_prefix, state_dtype;
+};
+
+struct DeploymentOptions {
+  std::string tp, pp, dp, ep, engine, memory_fraction, batched_tokens, max_context, draft_tokens;
+  bool prefix_caching = false;
+  std::string kv_room, weight_bytes, activation_bytes;
+};
+
+struct HardwareOptions {
+  std::string device;
+  std::vector<std::string> overrides;
+  std::string usable_memory, price;
+};
+
+void add_options(CLI::App& app, OutputOptions& options);
+void add_options(CLI::App& app, CatalogOptions& options);
+void add_options(CLI::App& app, ModelOptions& options);
+void add_options(CLI::App& app, CacheOptions& options);
+void add_options(CLI::App& app, DeploymentOptions& options);
+void add_options(CLI::App& app, HardwareOptions& options);
+
+/// The built-in catalogue with the user's files over it.
+Catalog catalog_of(const CatalogOptions& options);
+
+/// A model by name or file, with the what-ifs applied. Throws InputError.
+Model model_of(const ModelOptions& options, const Catalog& catalog);
+Device device_of(const HardwareOptions& options, const Catalog& catalog);
+
+/// The engine asked for, or the one people run on that class of device.
+Engine engine_of(const DeploymentOptions& options, const Device& device, const Catalog& catalog);
+
+/// Shows what the command answers and examples of it before the options.
+void describe(CLI::App& app, const std::string& examples);
+
+/// Parsed values; each failure is an InputError that names the option.
+i64 count_of(const std::string& option, const std::string& text, i64 fallback, i64 most = i64(1) << 40);
+std::vector<i64> counts_of(const std::string& option, const std::string& text, std::vector<i64> fallback);
+std::optional<Bytes> bytes_of_option(const std::string& option, const std::string& text);
+Format format_of_option(const std::string& option, const std::string& text, const Format& fallback);
+
+/// Cache formats, eviction and layout together.
+Deployment deployment_of(const CacheOptions& cache, const DeploymentOptions& layout, const Model& model,
+                         const Engine& engine);
+void apply(const CacheOptions& cache, const Model& model, Deployment& deployment);
+
+/// Throws an InputError listing all problems.
+void throw_if_any(const std::vector<Problem>& problems);
+
+/// Writes a document where and how the options say.
+void print(const Document& document, const OutputOptions& options);
+
+}  // namespace kvroof

@@ -1,0 +1,43 @@
+// What an engine allocates for a cache: blocks, pages, pools and cells instead of ideal bytes.
+//
+// Given the room for KV on the tightest rank, an engine's rules decide how many tokens and sequences it
+// holds. The rules (block sizes, grouping and padding of hybrids, replication, rounding) were read in each
+// engine's source and reproduce the figures its log prints; the README's section on engines names them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/cache.h"
+#include "core/engine.h"
+
+namespace kvroof {
+
+/// One group of layers as the engine sees it, on one rank.
+struct CacheGroup {
+  std::string kind;
+  i64 layers = 0;        ///< that hold a cache
+  i64 padding = 0;       ///< layers the group is padded by
+  i64 block_tokens = 1;  ///< tokens of one block (paged), cells' granularity (cells)
+  Bytes page;            ///< bytes of one block of one layer
+  i64 blocks_per_sequence = 0;
+  Bytes per_sequence;  ///< what one sequence of `context` tokens takes in this group
+};
+
+struct Allocation {
+  std::vector<CacheGroup> groups;
+  Bytes per_sequence;        ///< allocated for one sequence of `context` tokens, per rank
+  Bytes ideal_per_sequence;  ///< the same without rounding, padding or shared pools, per rank
+  Bytes used;                ///< of the room, after rounding to whole blocks
+  i64 blocks = 0;            ///< blocks of the pool; 0 where the layout has none
+  i64 max_sequences = 0;     ///< of `context` tokens that fit the room
+  double concurrency = 0;    ///< the same unrounded, as vLLM logs it
+  i64 max_tokens = 0;        ///< tokens of capacity as the engine's log counts them
+};
+
+/// Allocation on the pipeline stage `stage` with `room` bytes for KV. `context` tokens a sequence.
+Allocation allocate(const Model& model, const Deployment& deployment, const Workload& workload, const Engine& engine,
+                    i64 stage, Bytes room);
+
+}  // namespace kvroof

@@ -1,0 +1,92 @@
+#include "core/attention.h"
+
+#include <algorithm>
+
+namespace kvroof {
+namespace {
+
+Parts keys_and_values(const Heads& h, i64 tokens) {
+  double t = double(tokens);
+  return {{Role::key, t * double(h.kv * h.key_dim), h.key_dim},
+          {Role::value, t * double(h.kv * h.value_dim), h.value_dim}};
+}
+
+/// Scores and weighted sum of every query head over `tokens`: a multiply and an add each.
+Flops score_flops(const Heads& h, i64 tokens) {
+  return {2.0 * double(h.query) * double(h.key_dim + h.value_dim) * double(tokens)};
+}
+
+}  // namespace
+
+Parts FullAttention::stored(i64 tokens) const { return keys_and_values(heads, tokens); }
+Flops FullAttention::flops(i64 tokens) const { return score_flops(heads, tokens); }
+
+Parts SlidingAttention::stored(i64 tokens) const { return keys_and_values(heads, std::min(tokens, window)); }
+Flops SlidingAttention::flops(i64 tokens) const { return score_flops(heads, std::min(tokens, window)); }
+
+Parts ChunkedAttention::stored(i64 tokens) const { return keys_and_values(heads, std::min(tokens, chunk)); }
+Flops ChunkedAttention::flops(i64 tokens) const { return score_flops(heads, std::min(tokens, chunk)); }
+
+Parts LatentAttention::stored(i64 tokens) const {
+  double t = double(tokens);
+  Parts parts = {{Role::latent, t * double(kv_lora_rank + rope_dim), kv_lora_rank + rope_dim}};
+  if (indexer) parts.part[parts.count++] = {Role::index, t * double(indexer->head_dim), indexer->head_dim};
+  return parts;
+}
+
+Parts LatentAttention::moved(i64 tokens) const {
+  if (!indexer) return stored(tokens);
+  Parts parts = stored(std::min(tokens, indexer->top_k));
+  parts.part[1] = {Role::index, double(tokens) * double(indexer->head_dim),
+                   indexer->head_dim};  // the whole index is scanned
+  return parts;
+}
+
+Flops LatentAttention::flops(i64 tokens) const {
+  i64 attended = indexer ? std::min(tokens, indexer->top_k) : tokens;
+  double scan = indexer ? 2.0 * double(indexer->heads * indexer->head_dim) * double(tokens) : 0;
+  return {2.0 * double(query_heads) * double(2 * kv_lora_rank + rope_dim) * double(attended) + scan};
+}
+
+Parts RecurrentState::stored(i64) const {
+  return {{Role::conv, double(conv_elements), std::max<i64>(conv_elements, 1)},
+          {Role::state, double(state_elements), std::max<i64>(state_elements, 1)}};
+}
+
+Parts RecurrentState::moved(i64 tokens) const {
+  Parts parts = stored(tokens);  // read and written each step
+  for (int i = 0; i < parts.count; ++i) parts.part[i].elements *= 2;
+  return parts;
+}
+
+/// Decay, rank-one update and read-out of each state element: three multiply-adds.
+Flops RecurrentState::flops(i64) const { return {6.0 * double(state_elements) + 2.0 * double(conv_elements)}; }
+
+Parts CrossAttention::stored(i64) const { return keys_and_values(heads, encoder_tokens); }
+Flops CrossAttention::flops(i64) const { return score_flops(heads, encoder_tokens); }
+
+const Heads* heads_of(const Attention& a) {
+  return std::visit(
+      [](const auto& kind) -> const Heads* {
+        if constexpr (requires { kind.heads.kv; })
+          return &kind.heads;
+        else
+          return nullptr;
+      },
+      a);
+}
+
+Heads* heads_of(Attention& a) { return const_cast<Heads*>(heads_of(const_cast<const Attention&>(a))); }
+
+i64 query_heads(const Attention& a) {
+  if (const Heads* heads = heads_of(a)) return heads->query;
+  if (const LatentAttention* mla = std::get_if<LatentAttention>(&a)) return mla->query_heads;
+  return 0;
+}
+
+std::string_view sharing_name(const Heads& heads) {
+  if (heads.kv == heads.query) return "MHA";
+  return heads.kv == 1 ? "MQA" : "GQA";
+}
+
+}  // namespace kvroof

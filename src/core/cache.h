@@ -1,0 +1,39 @@
+// The KV cache in bytes, exactly: what a sequence stores, what a step moves, by layer group, whole or per rank.
+//
+// Elements come from the attention kinds, bytes from the formats; a rank of tensor parallelism holds
+// ceil(shards/tp)/shards of a layer's cache, which covers GQA replication and MLA replication alike.
+// These are ideal bytes; what an engine allocates for them is in allocation.h.
+#pragma once
+
+#include "core/deployment.h"
+#include "core/model.h"
+
+namespace kvroof {
+
+/// Bytes of the parts in the formats their roles take.
+Bytes bytes_of(const Parts& parts, const CacheFormats& formats);
+
+/// Share of a layer's cache that one rank holds: 1/8 of 8 KV heads at tp 8 and also at tp 16; 1 for MLA.
+double rank_share(const Attention& attention, i64 tp);
+
+/// Tokens a layer keeps of `tokens` seen, after eviction. Windows and states are untouched by it.
+i64 kept_tokens(const Attention& attention, i64 tokens, const Eviction& eviction);
+
+/// Stored bytes of one layer of the group, one sequence, all heads; 0 when it shares another layer's.
+Bytes layer_stored(const LayerGroup& group, i64 tokens, const Deployment& deployment);
+/// Bytes one decode step reads (and for states writes) of one layer's cache for one sequence, all heads.
+Bytes layer_moved(const LayerGroup& group, i64 tokens, const Deployment& deployment);
+
+/// Stored bytes of one sequence over all layers, unsharded.
+Bytes sequence_cache(const Model& model, i64 tokens, const Deployment& deployment);
+/// Growth of one sequence per token once every window is full.
+Bytes cache_per_token(const Model& model, const Deployment& deployment);
+/// Growth per token while every window is still filling.
+Bytes cache_per_token_within_windows(const Model& model, const Deployment& deployment);
+/// Constant part of one sequence: recurrent states and cross-attention.
+Bytes state_per_sequence(const Model& model, const Deployment& deployment);
+
+/// Layers of `count` that stage `stage` of `pp` holds; sums to count over the stages.
+i64 stage_layers(i64 count, i64 stage, i64 pp);
+
+}  // namespace kvroof

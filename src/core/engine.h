@@ -1,0 +1,66 @@
+// A serving engine: how it turns memory into room for KV, how it lays the cache out, and what a step costs it.
+//
+// Engines are data (the `engines:` section of hardware.yaml): a layout rule by name plus its numbers, so a
+// new version of an engine is a new entry. The rules were read in the engines' sources and checked on logs.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model.h"
+
+namespace kvroof {
+
+/// How a cache is laid out. exact: bytes as needed. paged: vLLM's blocks, one pool shared by padded groups.
+/// token_pool: SGLang's slots per token. paged_up: TensorRT-LLM's blocks, rounded up. cells: llama.cpp's cells.
+enum class Layout { exact, paged, token_pool, paged_up, cells };
+
+/// What the memory fraction is a share of: all of the device, or what is free after loading weights.
+enum class FractionOf { total, free_before_load, free_after_load };
+
+/// Peak activation of a profiling run: the sampler's logits, the residual stream, and expert workspaces.
+/// Devices below `large_memory` get the smaller defaults, as vLLM's arg_utils.py does.
+struct ActivationRule {
+  Bytes base;
+  double logits_bytes = 0;    ///< per vocabulary entry and sequence of the profiled sampler batch
+  double hidden_bytes = 0;    ///< per token and element of the residual stream
+  double expert_bytes = 0;    ///< per token, chosen expert and element of its rows, on a rank
+  i64 sampler_sequences = 0;  ///< sequences in the profiled sampler batch (max_num_seqs)
+  i64 small_sampler_sequences = 0;
+  Bytes large_memory;
+};
+
+struct Engine {
+  std::string id;
+  std::string name;
+  std::vector<std::string> aliases;
+  std::string version;
+  Layout layout = Layout::exact;
+  i64 block_tokens = 1;
+  double memory_fraction = 1;
+  FractionOf fraction_of = FractionOf::total;
+  std::string fraction_flag;  ///< what the engine calls it
+  Bytes runtime;              ///< context and libraries of one rank outside weights and activations
+  Bytes runtime_tp;           ///< added when ranks talk to each other (NCCL buffers)
+  Bytes graphs;               ///< captured graphs, when they are taken out of the room
+  ActivationRule activation;
+  bool divides_heads = false;     ///< tp must divide the KV heads or be divided by them
+  bool pipelined = true;          ///< pipeline stages work on different batches at once
+  bool reports_requests = false;  ///< logs tokens as concurrency * max length (vLLM from 0.21)
+  double sliding_ratio = 1;       ///< SGLang: tokens of the sliding pool per token of the full pool
+  double state_ratio = 0;         ///< SGLang: memory of states per memory of KV
+  i64 state_slots = 0;            ///< slots beyond the requests' own
+  Seconds layer;                  ///< small ops of one layer: norms, rope, activation, quantisation
+  Seconds layer_per_log2_tp;
+  Seconds step;          ///< scheduling and sampling once a step
+  Seconds sequence;      ///< per sequence of the batch
+  std::string command;   ///< how to start it; {model} {tp} {context} are filled in
+  std::string log_line;  ///< the line of its log that would check a prediction
+  std::string source;
+};
+
+std::vector<Problem> problems(const Engine& engine);
+std::string_view name_of(Layout layout);
+
+}  // namespace kvroof

@@ -1,0 +1,128 @@
+#include "core/explain.h"
+
+#include <algorithm>
+
+namespace kvroof {
+namespace {
+
+Node leaf(std::string label, double value, Measure measure, std::string why = "") {
+  return {std::move(label), value, measure, Rule::given, std::move(why), {}};
+}
+
+std::string_view role_name(Role role) {
+  constexpr std::string_view names[] = {"keys", "values", "latent", "index", "conv state", "state"};
+  return names[int(role)];
+}
+
+std::string group_label(const LayerGroup& g) {
+  std::string label = std::to_string(g.count) + " x " + std::string(kind_name(g.attention));
+  if (g.shares_kv) label += " (shared)";
+  return label;
+}
+
+Bytes part_bytes(const Part& part, const CacheFormats& formats) {
+  Parts one = {part};
+  return bytes_of(one, formats);
+}
+
+Node explain_group(const LayerGroup& g, const Deployment& d, i64 tokens) {
+  Bytes layer = layer_stored(g, tokens, d);
+  Node group{group_label(g), double(g.count) * layer.value, Measure::bytes, Rule::product, "", {}};
+  group.parts.push_back(leaf("layers", double(g.count), Measure::count));
+  Node one{"one layer", layer.value, Measure::bytes, Rule::sum, g.shares_kv ? "reads an earlier layer's cache" : "",
+           {}};
+  double rest = layer.value;
+  if (!g.shares_kv) {
+    i64 kept = kept_tokens(g.attention, tokens, d.eviction);
+    for (const Part& part : stored(g.attention, kept)) {
+      double bytes = part_bytes(part, d.cache).value;
+      one.parts.push_back(leaf(std::string(role_name(part.role)), bytes, Measure::bytes,
+                               std::to_string(i64(part.elements)) + " elements"));
+      rest -= bytes;
+    }
+    if (rest > 0.5) one.parts.push_back(leaf("scores", rest, Measure::bytes, "H2O: one f32 per kept token and head"));
+  }
+  if (one.parts.empty()) one.rule = Rule::given;
+  group.parts.push_back(std::move(one));
+  return group;
+}
+
+}  // namespace
+
+std::string_view name_of(Rule rule) {
+  constexpr std::string_view names[] = {"given", "sum", "product", "slowest", "smallest", "rest"};
+  return names[int(rule)];
+}
+
+std::string_view name_of(Measure measure) {
+  constexpr std::string_view names[] = {"bytes", "seconds", "count", "ratio", "bytes_per_second"};
+  return names[int(measure)];
+}
+
+double recomputed(const Node& node) {
+  if (node.rule == Rule::given || node.parts.empty()) return node.value;
+  double value = node.parts[0].value;
+  for (std::size_t i = 1; i < node.parts.size(); ++i) {
+    double part = node.parts[i].value;
+    switch (node.rule) {
+      case Rule::sum: value += part; break;
+      case Rule::product: value *= part; break;
+      case Rule::slowest: value = std::max(value, part); break;
+      case Rule::smallest: value = std::min(value, part); break;
+      case Rule::rest: value -= part; break;
+      case Rule::given: break;
+    }
+  }
+  return value;
+}
+
+Node explain_cache(const Model& model, const Deployment& d, i64 tokens) {
+  Node root{"KV cache of one sequence",
+            sequence_cache(model, tokens, d).value,
+            Measure::bytes,
+            Rule::sum,
+            std::to_string(tokens) + " tokens",
+            {}};
+  for (const LayerGroup& g : model.layers)
+    if (!std::holds_alternative<NoAttention>(g.attention)) root.parts.push_back(explain_group(g, d, tokens));
+  if (root.parts.empty()) root.rule = Rule::given;
+  return root;
+}
+
+Node explain_memory(const Model& model, const Device& device, const Memory& m) {
+  Node usable{"usable memory", m.usable.value, Measure::bytes, Rule::sum, "", {}};
+  for (const MemoryTier& tier : device.memory)
+    usable.parts.push_back(leaf(tier.kind, tier.capacity.value, Measure::bytes));
+  double room = m.usable.value - m.reserved.value - m.weights.value - m.runtime.value - m.activation.value;
+  Node root{"room for KV on a rank", room, Measure::bytes, Rule::rest, "the tightest rank binds", {}};
+  root.parts.push_back(std::move(usable));
+  root.parts.push_back(leaf("kept back", m.reserved.value, Measure::bytes, "by the memory fraction"));
+  root.parts.push_back(leaf("weights", m.weights.value, Measure::bytes, model.id));
+  root.parts.push_back(leaf("runtime", m.runtime.value, Measure::bytes, "context, libraries, graphs"));
+  root.parts.push_back(leaf("activations", m.activation.value, Measure::bytes, "peak of a full batch of tokens"));
+  return root;
+}
+
+Node explain_step(const Step& s) {
+  Node root{"expected step", s.expected.value, Measure::seconds, Rule::sum, "ops run one after another", {}};
+  for (const StepPart& p : s.parts) {
+    Node part{
+        std::string(p.name), p.seconds.value, Measure::seconds, Rule::sum, "bound by " + std::string(p.bound), {}};
+    if (p.memory.value > 0) part.parts.push_back(leaf("streaming", p.memory.value, Measure::seconds));
+    if (p.compute.value > 0) part.parts.push_back(leaf("arithmetic beyond it", p.compute.value, Measure::seconds));
+    if (p.fixed.value > 0) part.parts.push_back(leaf("launches and waits", p.fixed.value, Measure::seconds));
+    if (part.parts.empty()) part.rule = Rule::given;
+    root.parts.push_back(std::move(part));
+  }
+  return root;
+}
+
+Node explain_floor(const Step& s) {
+  Node root{"floor", s.floor.value, Measure::seconds, Rule::slowest, "datasheet peaks; nothing can be faster", {}};
+  root.parts.push_back(leaf("least bytes / peak bandwidth", s.floor_memory.value, Measure::seconds,
+                            s.floor_claimed ? "" : "all fits the last-level cache: no bound claimed"));
+  root.parts.push_back(leaf("flops / peak rate", s.floor_compute.value, Measure::seconds));
+  return root;
+}
+
+}  // namespace kvroof

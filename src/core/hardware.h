@@ -1,0 +1,113 @@
+// A device: dense peak rates, an ordered list of memory tiers, links, and what of it is achievable.
+//
+// Datasheet and achievable values are different fields: the floor of a step uses the former alone, the
+// expected time the latter. Unknown is absent, never 0 or -1. Bandwidths are decimal, links per direction.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/model.h"
+
+namespace kvroof {
+
+/// One level of memory. Tiers are ordered fastest first; placement fills them in that order.
+struct MemoryTier {
+  std::string kind;               ///< HBM3, LPDDR5X, SRAM, …
+  Bytes capacity;                 ///< usable, as the driver reports it
+  Bandwidth bandwidth;            ///< datasheet
+  std::optional<Bandwidth> link;  ///< when the tier hangs behind a link
+  std::optional<Bytes> marketed;
+  /// What a step can stream from it at best.
+  Bandwidth reachable() const { return link ? smaller(*link, bandwidth) : bandwidth; }
+};
+
+struct Cache {
+  Bytes capacity;
+  std::optional<Bandwidth> bandwidth;
+};
+
+/// The scale-up link. `pair` is what two devices reach alone (a mesh gives a pair one of its links).
+struct Link {
+  std::string kind;
+  Bandwidth per_direction;
+  std::optional<Bandwidth> pair;
+  i64 domain = 1;  ///< devices that reach each other over it
+};
+
+/// How one op's memory and arithmetic times combine.
+enum class Overlap { max, sum };
+
+/// A linear layer in one arithmetic: t = launch + max(bytes/(fraction*BW), flops/(compute*peak)).
+struct LinearRate {
+  double fraction = 0;
+  Seconds launch;
+};
+
+/// Decode attention: t = launch + tile*(B*kv_heads)/cores + bytes/(fraction*BW).
+struct AttentionRate {
+  double fraction = 0;
+  Seconds launch;
+  Seconds tile;
+};
+
+/// In words, how well the constants of a time are known; it decides the width of the range.
+enum class Basis { measured_kernels, own_rows, family_default, vendor_figures, datasheet_only };
+
+/// What of a device's peaks is reached. Per arithmetic where it was measured; the nearest wider one stands in.
+struct Achievable {
+  Basis basis = Basis::datasheet_only;
+  double compute = 0.5;
+  Overlap overlap = Overlap::max;
+  std::array<std::optional<LinearRate>, 7> linears;  ///< by Arithmetic
+  std::array<std::optional<AttentionRate>, 7> attention;
+  Seconds all_reduce[3] = {};  ///< small messages over 2, 4 and 8 devices
+  Seconds hop;                 ///< handing activations to the next pipeline stage
+  double link = 0.7;           ///< share of the link's bandwidth a collective reaches
+  Seconds layer;               ///< fixed time per layer not in the ops (SRAM parts: all of it)
+  Seconds layer_per_1024_hidden;
+  Seconds step;  ///< fixed time per token
+  std::string source;
+
+  const LinearRate& linear_rate(Arithmetic arithmetic) const;
+  const AttentionRate& attention_rate(Arithmetic arithmetic) const;
+};
+
+struct Price {
+  double dollars_per_hour = 0;
+  std::string source;
+};
+
+struct Device {
+  std::string id;
+  std::string name;
+  std::string vendor;
+  std::string device_class;  ///< gpu, superchip, soc, cpu, asic-hbm, asic-sram, …
+  std::vector<std::string> aliases;
+  std::optional<i64> year;
+  std::string status;
+  std::array<std::optional<FlopRate>, 7> peak;  ///< dense, by Arithmetic
+  std::vector<MemoryTier> memory;
+  std::optional<Cache> cache;
+  std::optional<i64> cores;
+  std::optional<Link> link;
+  std::optional<Bandwidth> network;
+  std::optional<Bandwidth> host_link;
+  std::optional<double> watts;
+  std::optional<Price> price;
+  Achievable achievable;
+  std::string source;
+  Confidence confidence = Confidence::C;
+  std::vector<std::string> notes;
+
+  /// Peak of the arithmetic, or of the fastest wider one the device has (fp8 weights on an A100 run in bf16).
+  std::optional<FlopRate> peak_for(Arithmetic arithmetic) const;
+};
+
+std::vector<Problem> problems(const Device& device);
+std::string_view name_of(Basis basis);
+
+}  // namespace kvroof

@@ -1,0 +1,193 @@
+#include "core/memory.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace kvroof {
+namespace {
+
+Bytes sized(double count, const Format& f) { return f.size(count, 1 << 20); }  // per-channel scales: not per head
+
+Bytes embedding_bytes(const Model& m, const Deployment& d, i64 stage) {
+  Parameters p = count_parameters(m);
+  double tp = double(d.tp);
+  bool first = stage == 0, last = stage == d.pp - 1;
+  double count = 0;
+  if (first) count += double(p.input_embedding) / tp + double(p.positions) + double(p.encoder) / tp;
+  if (last) count += double(p.head) / tp + double(p.other);
+  if (last && !first && m.tied_embeddings)
+    count += double(p.input_embedding) / tp;  // the tied head is copied to the last stage
+  return sized(count, m.weights.embeddings);
+}
+
+Bytes usable_memory(const Device& device) {
+  Bytes sum;
+  for (const MemoryTier& tier : device.memory) sum += tier.capacity;
+  return sum;
+}
+
+/// Rows of the experts one token visits, on a rank: both expert matmuls' outputs are held at once.
+double expert_row(const Model& m, const Deployment& d) {
+  double widest = 0;
+  for (const LayerGroup& g : m.layers)
+    if (const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward)) {
+      double width = double(moe->width) / double(d.tp);
+      widest = std::max(widest,
+                        double(moe->top_k) * (std::max(double(moe->matrices - 1) * width, double(m.hidden)) + width));
+    }
+  return widest;
+}
+
+/// What a profiling run leaves allocated at its peak.
+Bytes activation_bytes(const Model& m, const Device& device, const Deployment& d, const Engine& e) {
+  const ActivationRule& a = e.activation;
+  bool small = usable_memory(device) < a.large_memory;
+  double sequences = double(std::min(small ? a.small_sampler_sequences : a.sampler_sequences, d.batched_tokens));
+  double tokens = double(d.batched_tokens);
+  return a.base + Bytes{sequences * a.logits_bytes * double(m.vocab) + tokens * a.hidden_bytes * double(m.hidden) +
+                        tokens * a.expert_bytes * expert_row(m, d)};
+}
+
+/// Sequences a replica can hold with `room` on this stage, and the memory of that rank.
+Memory fit_stage(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& e,
+                 i64 stage) {
+  Memory m;
+  m.stage = stage;
+  m.usable = usable_memory(device);
+  m.weights = d.weight_bytes ? *d.weight_bytes : rank_weights(model, d, stage);
+  m.runtime = e.runtime + (d.tp * d.pp > 1 ? e.runtime_tp : Bytes{}) + e.graphs;
+  m.activation = d.activation_bytes ? *d.activation_bytes : activation_bytes(model, device, d, e);
+  double fraction = d.memory_fraction.value_or(e.memory_fraction);
+  Bytes base =
+      e.fraction_of == FractionOf::free_after_load ? m.usable - m.weights - m.runtime - m.activation : m.usable;
+  m.reserved = larger(Bytes{}, (1 - fraction) * base);
+  if (e.fraction_of == FractionOf::free_before_load)
+    m.reserved = larger(Bytes{}, m.reserved - m.activation);  // activations live in what is kept back
+  Bytes room = m.usable - m.reserved - m.weights - m.runtime - m.activation;
+  if (d.kv_room) room = *d.kv_room;
+  m.kv_room = larger(room, Bytes{});
+  m.allocation = allocate(model, d, w, e, stage, m.kv_room);
+  m.kv_per_sequence = m.allocation.per_sequence;
+  m.max_sequences = room.value < 0 ? 0 : m.allocation.max_sequences;
+  m.max_tokens = room.value < 0 ? 0 : m.allocation.max_tokens;
+  m.fits = room.value >= 0 && m.max_sequences >= w.batch;
+  if (!m.fits) m.shortfall = larger(Bytes{1}, double(w.batch) * m.kv_per_sequence - room);
+  return m;
+}
+
+}  // namespace
+
+const Format& format_of(const Model& model, const Deployment& deployment, WeightRole role) {
+  if (role == WeightRole::embedding) return model.weights.embeddings;
+  if (deployment.weights) return *deployment.weights;
+  return role == WeightRole::expert ? model.weights.experts : model.weights.linears;
+}
+
+double split_share(Split split, const Attention& attention, const Deployment& d) {
+  switch (split) {
+    case Split::none: return 1;
+    case Split::kv_heads: return rank_share(attention, d.tp);
+    case Split::query_heads:
+    case Split::feed_forward:
+    case Split::experts:
+    case Split::vocabulary: return 1.0 / double(d.tp);
+  }
+  return 1;
+}
+
+Bytes rank_weights(const Model& model, const Deployment& d, i64 stage) {
+  Bytes sum = embedding_bytes(model, d, stage);
+  for (const LayerGroup& g : model.layers) {
+    double layers = double(stage_layers(g.count, stage, d.pp));
+    Bytes layer = sized(double(small_weights(model, g)), model.weights.embeddings);
+    for (const Linear& l : linears(model, g))
+      layer += sized(double(l.parameters) * split_share(l.split, g.attention, d), format_of(model, d, l.role));
+    sum += layers * layer;
+  }
+  return sum;
+}
+
+Bytes all_weights(const Model& model, const Deployment& deployment) {
+  Deployment whole = deployment;
+  whole.tp = whole.pp = whole.ep = 1;
+  return rank_weights(model, whole, 0);
+}
+
+Memory fit(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& e) {
+  Memory tightest = fit_stage(model, device, d, w, e, 0);
+  for (i64 stage = 1; stage < d.pp; ++stage) {
+    Memory m = fit_stage(model, device, d, w, e, stage);
+    if (m.max_sequences < tightest.max_sequences || m.shortfall > tightest.shortfall ||
+        (m.max_sequences == tightest.max_sequences && m.max_tokens < tightest.max_tokens))
+      tightest = std::move(m);
+  }
+  return tightest;
+}
+
+namespace {
+
+void check_count(std::vector<Problem>& found, const char* path, i64 value, i64 most) {
+  if (value < 1 || value > most)
+    found.push_back({path, "is " + std::to_string(value) + ", expected 1 to " + std::to_string(most), ""});
+}
+
+void check_heads_split(std::vector<Problem>& found, const Model& model, const Deployment& d, const Engine& e) {
+  for (const LayerGroup& g : model.layers) {
+    i64 q = query_heads(g.attention);
+    if (q > 0 && q % d.tp != 0) {
+      found.push_back(
+          {"--tp", std::to_string(d.tp) + " does not divide the " + std::to_string(q) + " query heads of " + model.id,
+           "use a divisor of " + std::to_string(q)});
+      return;
+    }
+    const Heads* h = heads_of(g.attention);
+    if (e.divides_heads && h && h->kv % d.tp != 0 && d.tp % h->kv != 0) {
+      found.push_back({"--tp",
+                       std::to_string(d.tp) + " neither divides the " + std::to_string(h->kv) + " KV heads of " +
+                           model.id + " nor is a multiple of them, which " + e.id + " needs",
+                       ""});
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Problem> problems(const Model& model, const Device& device, const Deployment& d, const Workload& w,
+                              const Engine& e) {
+  std::vector<Problem> found;
+  check_count(found, "--tp", d.tp, 1 << 20);
+  check_count(found, "--pp", d.pp, 1 << 20);
+  check_count(found, "--dp", d.dp, 1 << 20);
+  check_count(found, "--ep", d.ep, 1 << 20);
+  check_count(found, "--context", w.context, i64(1) << 40);
+  check_count(found, "--batch", w.batch, i64(1) << 32);
+  if (w.shared_prefix < 0 || w.shared_prefix > w.context)
+    found.push_back(
+        {"--shared-prefix",
+         "is " + std::to_string(w.shared_prefix) + ", expected 0 to the context of " + std::to_string(w.context), ""});
+  if (!found.empty()) return found;
+  check_heads_split(found, model, d, e);
+  i64 layers = model.layer_count();
+  if (d.pp > layers)
+    found.push_back(
+        {"--pp", std::to_string(d.pp) + " is more than the " + std::to_string(layers) + " layers of " + model.id, ""});
+  if (d.ep > 1 && d.ep != d.tp)
+    found.push_back({"--ep",
+                     std::to_string(d.ep) + " must equal tp (" + std::to_string(d.tp) +
+                         "): experts are split over the tensor-parallel ranks",
+                     ""});
+  if (d.tp > 1 && !device.link && !device.host_link)
+    found.push_back({"--tp",
+                     device.id + " has no known link, so tensor parallelism over " + std::to_string(d.tp) +
+                         " devices can't be timed",
+                     "use --pp, or another device"});
+  if (d.memory_fraction && !(*d.memory_fraction > 0 && *d.memory_fraction <= 1))
+    found.push_back({"--memory-fraction", "must lie in (0, 1]", ""});
+  double most = double(w.batch) * sequence_cache(model, w.context, d).value;
+  if (found.empty() && most > 9007199254740992.0 * 1024)
+    found.push_back({"--context", "the cache asked for is beyond 8 EiB", "bytes stay exact only below 2^53"});
+  return found;
+}
+
+}  // namespace kvroof

@@ -1,0 +1,50 @@
+// What fits: usable memory − weights − runtime − activations = room for KV, on the tightest rank.
+//
+// Every rank is computed and the one that holds the fewest sequences is reported, because engines size all
+// ranks by their minimum (with a head on the last pipeline stage, that stage binds). Bytes are per rank.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/allocation.h"
+#include "core/hardware.h"
+#include "core/parameters.h"
+
+namespace kvroof {
+
+struct Memory {
+  i64 stage = 0;   ///< the pipeline stage reported: the tightest
+  Bytes usable;    ///< all tiers of one device
+  Bytes reserved;  ///< kept back by the memory fraction
+  Bytes weights;
+  Bytes runtime;
+  Bytes activation;
+  Bytes kv_room;          ///< never negative; see shortfall
+  Bytes shortfall;        ///< what is missing for the weights and the sequences asked for; 0 when it fits
+  Bytes kv_per_sequence;  ///< allocated
+  i64 max_sequences = 0;  ///< of the workload's context, over the whole replica
+  i64 max_tokens = 0;
+  bool fits = false;  ///< the workload's batch fits
+  Allocation allocation;
+};
+
+/// Bytes of the weights one rank of the stage holds. Norms, biases and embeddings keep the checkpoint's
+/// 16-bit format; `weights` of the deployment replaces linears and experts.
+Bytes rank_weights(const Model& model, const Deployment& deployment, i64 stage);
+/// Bytes of all weights of the model in the deployment's formats.
+Bytes all_weights(const Model& model, const Deployment& deployment);
+/// The format a matrix of that role is stored in.
+const Format& format_of(const Model& model, const Deployment& deployment, WeightRole role);
+/// Share of a matrix that one rank of tensor parallelism holds.
+double split_share(Split split, const Attention& attention, const Deployment& deployment);
+
+/// Memory of the tightest rank. The model, device and deployment have no problems.
+Memory fit(const Model& model, const Device& device, const Deployment& deployment, const Workload& workload,
+           const Engine& engine);
+
+/// What is wrong with laying this model out so on this device with this engine.
+std::vector<Problem> problems(const Model& model, const Device& device, const Deployment& deployment,
+                              const Workload& workload, const Engine& engine);
+
+}  // namespace kvroof

@@ -1,0 +1,56 @@
+// Time of one decode step: a floor nothing can beat, what to expect, a range, and where every millisecond goes.
+//
+// Ops run one after another, each its own roofline; their times add. Floor: the least bytes a step must move
+// at datasheet bandwidth, against its flops at dense peak rate. Expected: measured launch costs and achieved
+// fractions per op, plus the engine's own costs. The range comes from the basis of those constants.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/memory.h"
+
+namespace kvroof {
+
+/// One line of a step's account. Over all layers and stages; parts of a step sum to its expected time.
+struct StepPart {
+  std::string_view name;   ///< weights, experts, kv cache, collectives, …
+  std::string_view bound;  ///< memory | compute | latency: what its largest share is
+  Seconds seconds;
+  Seconds memory;   ///< of these: streaming bytes
+  Seconds compute;  ///< arithmetic beyond the streaming
+  Seconds fixed;    ///< launches, hops and other constants
+  Bytes bytes;      ///< moved per rank
+  Flops flops;      ///< done per rank
+};
+
+struct Step {
+  i64 batch = 0;
+  Seconds floor;  ///< 0 with floor_claimed false where no bound is known
+  Seconds floor_memory;
+  Seconds floor_compute;
+  bool floor_claimed = true;
+  Seconds expected;
+  Seconds low, high;  ///< 80 % of comparable measurements lay between
+  Basis basis = Basis::datasheet_only;
+  std::string_view bound_by;
+  std::vector<StepPart> parts;
+  double tokens_per_second = 0;  ///< over all replicas
+  double tokens_per_second_per_user = 0;
+};
+
+/// 80 % interval of measured/expected for a basis, from the residuals of its calibration rows.
+struct RangeRule {
+  double low = 1;
+  double high = 1;
+};
+
+/// One decode step of `workload.batch` sequences on one replica.
+Step decode_step(const Model& model, const Device& device, const Deployment& deployment, const Workload& workload,
+                 const Engine& engine, const RangeRule& range);
+
+/// Distinct experts that `tokens` tokens touch under uniform routing: an upper estimate of what a step reads.
+double distinct_experts(const MoeFeedForward& moe, double tokens);
+
+}  // namespace kvroof
