@@ -142,10 +142,10 @@ TEST_CASE("gguf model: formats without a row are named") {
                            .tensor("blk.0.attn_k.weight", {256, 256}, 16)
                            .tensor("blk.0.attn_v.weight", {256, 256}, 16)
                            .tensor("blk.0.attn_output.weight", {256, 256}, 16));
-  CHECK(m.weights.linears.name == "q4_0");
+  CHECK(m.weights.linears.name == "q2_k");
   CHECK(m.tied_embeddings);
   CHECK(has_note(m,
-                 "most linear weights are iq2_xxs (2.062 bits), for which there is no format: q4_0 is used; the file's "
+                 "most linear weights are iq2_xxs (2.062 bits), for which there is no format: q2_k is used; the file's "
                  "weight bytes are exact"));
 }
 

@@ -278,6 +278,15 @@ void fields(S& e, F&& f) {
   f("sliding_ratio", e.sliding_ratio, 1.0);
   f("state_ratio", e.state_ratio, 0.0);
   f("state_slots", e.state_slots, i64(0));
+  f("since", e.since, std::string());
+  f("full_windows", e.full_windows, false);
+  f("windows_in_16_bit", e.windows_in_16_bit, false);
+  f("unshares_kv", e.unshares_kv, false);
+  f("pads_values", e.pads_values, false);
+  f("packs_sparse_latents", e.packs_sparse_latents, false);
+  f("conv", e.conv, std::optional<Format>());
+  f("state", e.state, std::optional<Format>());
+  f("f32_states", e.f32_states, std::vector<std::string>());
   f("layer", e.layer, Seconds{});
   f("layer_per_log2_tp", e.layer_per_log2_tp, Seconds{});
   f("step", e.step, Seconds{});

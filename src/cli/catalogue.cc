@@ -5,8 +5,10 @@
 #include <iostream>
 #include <memory>
 
+#include "catalog/writer.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/model_source.h"
 #include "cli/options.h"
 #include "core/parameters.h"
 #include "render/number.h"
@@ -182,7 +184,7 @@ void add_listing(CLI::App& app, int& exit_code, const char* what, Lister list,
 }
 
 Document show_model(const Catalog& catalog, const std::string& name) {
-  Model m = catalog.model(name);
+  Model m = find_model(name, catalog);
   Parameters p = count_parameters(m);
   Document doc;
   Facts facts;
@@ -202,6 +204,7 @@ Document show_model(const Catalog& catalog, const std::string& name) {
   facts.rows.push_back({"source", m.source});
   facts.rows.push_back({"confidence", letter(m.confidence)});
   doc.blocks.push_back(facts);
+  doc.yaml = yaml_entry(m);
   Table groups{{"layers", "<kind", "<sharing", "~shape", "~feed-forward"}, {}};
   doc.json = {{"schema_version", 1},  {"command", "models show"},
               {"id", m.id},           {"name", m.name},

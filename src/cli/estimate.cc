@@ -243,7 +243,8 @@ void Page::speed() {
     table.rows.push_back(
         {count(double(p.batch)), p.floor_claimed ? duration(p.floor) : "-", duration(p.expected),
          fmt::format("{}-{} ms", significant(p.low.value * 1e3, 3), significant(p.high.value * 1e3, 3)),
-         speed_of(p.tokens_per_second_per_user), speed_of(p.tokens_per_second), std::string(p.bound_by.substr(0, p.bound_by.find(' ')))});
+         speed_of(p.tokens_per_second_per_user), speed_of(p.tokens_per_second),
+         std::string(p.bound_by.substr(0, p.bound_by.find(' ')))});
     doc.json["points"].push_back({{"batch", p.batch},
                                   {"step", json_of_step(p)},
                                   {"tokens_per_second", p.tokens_per_second},

@@ -74,6 +74,15 @@ struct Page {
   void notes();
 };
 
+/// The sparse indexers' share of a token's bytes.
+Bytes index_per_token(const Model& model, const Deployment& d) {
+  Bytes sum;
+  for (const LayerGroup& g : model.layers)
+    for (const Part& part : stored(g.attention, 1))
+      if (part.role == Role::index) sum += double(g.count) * bytes_of({part}, d.cache);
+  return sum;
+}
+
 void Page::head() {
   Parameters p = count_parameters(model);
   Bytes growth = cache_per_token(model, d), within = cache_per_token_within_windows(model, d),
@@ -86,6 +95,7 @@ void Page::head() {
   j["kv_dtype"] = cache_format_of(d.cache);
   j["kv_bytes_per_token"] = growth.value;
   j["kv_bytes_per_token_within_windows"] = within.value;
+  j["index_bytes_per_token"] = index_per_token(model, d).value;  // of kv_bytes_per_token
   j["state_bytes_per_sequence"] = state.value;
 
   doc.blocks.push_back(Heading{fmt::format("{} ({})", model.name, model.id)});

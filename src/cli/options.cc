@@ -37,12 +37,14 @@ bool wants_color(const OutputOptions& options) {
 }
 
 OutputFormat format_named(const OutputOptions& options) {
-  if (options.json) return OutputFormat::json;
-  const std::string& f = options.format;
-  return f == "json"       ? OutputFormat::json
-         : f == "csv"      ? OutputFormat::csv
-         : f == "markdown" ? OutputFormat::markdown
-                           : OutputFormat::text;
+  constexpr std::pair<std::string_view, OutputFormat> names[] = {{"text", OutputFormat::text},
+                                                                 {"json", OutputFormat::json},
+                                                                 {"csv", OutputFormat::csv},
+                                                                 {"markdown", OutputFormat::markdown},
+                                                                 {"yaml", OutputFormat::yaml}};
+  for (auto [name, format] : names)
+    if (name == (options.json ? "json" : options.format)) return format;
+  return OutputFormat::text;
 }
 
 i64 kv_heads_of(const std::string& text, const Model& model) {
@@ -130,8 +132,8 @@ void apply_override(Device& device, const std::string& text) {
 }  // namespace
 
 void add_options(CLI::App& app, OutputOptions& o) {
-  app.add_option("--format", o.format, "text, json, csv or markdown")
-      ->check(CLI::IsMember({"text", "json", "csv", "markdown"}))
+  app.add_option("--format", o.format, "text, json, csv or markdown (yaml: models show)")
+      ->check(CLI::IsMember({"text", "json", "csv", "markdown", "yaml"}))
       ->option_text("FORMAT");
   app.add_flag("--json", o.json, "same as --format json");
   app.add_option("-o,--out", o.file, "write to this file instead of stdout")->option_text("FILE");
@@ -315,6 +317,8 @@ void throw_if_any(const std::vector<Problem>& found) {
 }
 
 void print(const Document& document, const OutputOptions& options) {
+  if (format_named(options) == OutputFormat::yaml && document.yaml.empty())
+    fail("--format", "yaml is what 'kvroof models show MODEL' prints; here text, json, csv or markdown");
   std::string text = render(document, format_named(options), {terminal_width(), wants_color(options)});
   if (options.file.empty()) {
     std::cout << text << std::flush;

@@ -30,7 +30,8 @@ Flops ChunkedAttention::flops(i64 tokens) const { return score_flops(heads, std:
 Parts LatentAttention::stored(i64 tokens) const {
   double t = double(tokens);
   Parts parts = {{Role::latent, t * double(kv_lora_rank + rope_dim), kv_lora_rank + rope_dim}};
-  if (indexer) parts.part[parts.count++] = {Role::index, t * double(indexer->head_dim), indexer->head_dim};
+  if (indexer && indexer->head_dim > 0)
+    parts.part[parts.count++] = {Role::index, t * double(indexer->head_dim), indexer->head_dim};
   return parts;
 }
 

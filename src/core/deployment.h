@@ -43,6 +43,10 @@ struct Deployment {
   i64 max_context = 0;                    ///< longest request the engine admits; 0: the workload's context
   bool prefix_caching = false;
   i64 draft_tokens = 0;          ///< speculative tokens for which state slots are reserved
+  i64 draft_layers = 0;          ///< layers of a draft head (MTP) that cache as the model's own do
+  bool unified = true;           ///< llama.cpp: all sequences share one cache instead of a stream each
+  bool states_given = false;     ///< `cache` says how states are stored; else the engine's rule does
+  i64 sampler_sequences = 0;     ///< sequences of a profiling run (max_num_seqs); 0: the engine's default
   std::optional<Bytes> kv_room;  ///< measured quantities replace modelled ones
   std::optional<Bytes> weight_bytes;
   std::optional<Bytes> activation_bytes;

@@ -20,12 +20,17 @@ constexpr Format table[] = {
     {"q5_1", 32, 24, 0, Arithmetic::fp16, "ggml block_q5_1"},
     {"q5_0", 32, 22, 0, Arithmetic::fp16, "ggml block_q5_0"},
     {"q4_k", 256, 144, 0, Arithmetic::fp16, "ggml block_q4_K"},
+    {"q3_k", 256, 110, 0, Arithmetic::fp16, "ggml block_q3_K"},
+    {"q2_k", 256, 84, 0, Arithmetic::fp16, "ggml block_q2_K"},
+    {"iq4_xs", 256, 136, 0, Arithmetic::fp16, "ggml block_iq4_xs"},
     {"q4_1", 32, 20, 0, Arithmetic::fp16, "ggml block_q4_1"},
     {"q4_0", 32, 18, 0, Arithmetic::fp16, "ggml block_q4_0"},
     {"iq4_nl", 32, 18, 0, Arithmetic::fp16, "ggml block_iq4_nl"},
     {"mxfp4", 32, 17, 0, Arithmetic::fp4, "OCP Microscaling: one byte of scale per 32"},
     {"nvfp4", 16, 9, 0, Arithmetic::fp4, "one fp8 scale per 16"},
     {"int4", 128, 68, 0, Arithmetic::bf16, "groups of 128 with fp16 scale and zero"},
+    {"int4_g32", 32, 18, 0, Arithmetic::bf16, "groups of 32 with one fp16 scale (compressed-tensors pack-quantized)"},
+    {"nf4", 64, 36, 0, Arithmetic::bf16, "bitsandbytes: one f32 absmax per 64"},
     {"awq", 256, 133, 0, Arithmetic::bf16, "groups of 128 with fp16 scale and 4-bit zero (AWQ, GPTQ)"},
 };
 

@@ -95,7 +95,9 @@ double split_share(Split split, const Attention& attention, const Deployment& d)
   return 1;
 }
 
-Bytes rank_weights(const Model& model, const Deployment& d, i64 stage) {
+namespace {
+
+Bytes unscaled_weights(const Model& model, const Deployment& d, i64 stage) {
   Bytes sum = embedding_bytes(model, d, stage);
   for (const LayerGroup& g : model.layers) {
     double layers = double(stage_layers(g.count, stage, d.pp));
@@ -105,6 +107,18 @@ Bytes rank_weights(const Model& model, const Deployment& d, i64 stage) {
     sum += layers * layer;
   }
   return sum;
+}
+
+}  // namespace
+
+double checkpoint_scale(const Model& model, const Deployment& deployment) {
+  if (!model.weight_bytes || deployment.weights) return 1;
+  Bytes shapes = unscaled_weights(model, {}, 0);
+  return shapes.value > 0 ? *model.weight_bytes / shapes.value : 1;
+}
+
+Bytes rank_weights(const Model& model, const Deployment& d, i64 stage) {
+  return checkpoint_scale(model, d) * unscaled_weights(model, d, stage);
 }
 
 Bytes all_weights(const Model& model, const Deployment& deployment) {

@@ -32,6 +32,9 @@ struct Memory {
 /// Bytes of the weights one rank of the stage holds. Norms, biases and embeddings keep the checkpoint's
 /// 16-bit format; `weights` of the deployment replaces linears and experts.
 Bytes rank_weights(const Model& model, const Deployment& deployment, i64 stage);
+/// Exact bytes of the checkpoint over those of its shapes and formats: a file mixes formats ("Q4_K_M").
+/// 1 where no file was read or `--weights` replaces the formats.
+double checkpoint_scale(const Model& model, const Deployment& deployment);
 /// Bytes of all weights of the model in the deployment's formats.
 Bytes all_weights(const Model& model, const Deployment& deployment);
 /// The format a matrix of that role is stored in.

@@ -97,6 +97,7 @@ struct Model {
   i64 encoder_weights = 0;      ///< resident but not read while decoding: encoder, vision or audio tower
   i64 other_weights = 0;        ///< parameters read each step that no other field explains
   WeightFormats weights;
+  std::optional<double> weight_bytes;  ///< of the checkpoint, exact, where its files were read
   std::vector<LayerGroup> layers;
   std::optional<i64> published_parameters;
   bool published_exact = false;  ///< published to the last digit, not a nominal size

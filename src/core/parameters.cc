@@ -81,14 +81,16 @@ i64 latent_norms(const LatentAttention& a) {
   return a.q_lora_rank + a.kv_lora_rank + (a.indexer ? 2 * a.indexer->head_dim : 0);
 }
 
+/// Bias elements of one expert.
+i64 expert_bias(const Model& m, const MoeFeedForward& e) {
+  return e.bias ? (e.matrices - 1) * e.width + (e.expert_hidden > 0 ? e.expert_hidden : m.hidden) : 0;
+}
+
 i64 feed_forward_biases(const Model& m, const FeedForward& ff) {
   if (const DenseFeedForward* d = std::get_if<DenseFeedForward>(&ff))
     return d->bias ? (d->matrices - 1) * d->width + m.hidden : 0;
-  if (const MoeFeedForward* e = std::get_if<MoeFeedForward>(&ff)) {
-    i64 expert_hidden = e->expert_hidden > 0 ? e->expert_hidden : m.hidden;
-    return (e->bias ? e->experts * ((e->matrices - 1) * e->width + expert_hidden) : 0) +
-           (e->router_bias ? e->experts : 0) + (e->shared_gate ? m.hidden : 0);
-  }
+  if (const MoeFeedForward* e = std::get_if<MoeFeedForward>(&ff))
+    return e->experts * expert_bias(m, *e) + (e->router_bias ? e->experts : 0) + (e->shared_gate ? m.hidden : 0);
   return 0;
 }
 
@@ -124,6 +126,8 @@ Parameters count_parameters(const Model& model) {
       layer += linear.parameters;
       inactive += group.count * (linear.parameters - linear.active);
     }
+    if (const MoeFeedForward* e = std::get_if<MoeFeedForward>(&group.feed_forward))
+      inactive += group.count * (e->experts - e->top_k) * expert_bias(model, *e);
     p.layers += group.count * layer;
   }
   p.total = p.input_embedding + p.head + p.positions + p.layers + p.encoder + p.other;

@@ -48,6 +48,7 @@ struct StepBuilder {
   const Engine& engine;
   double batch;  ///< sequences one stage works on at a time
   Placement placement;
+  double scale;  ///< exact bytes of the checkpoint over its formats' own
   std::vector<StepPart> parts = {};
   Bytes least_bytes = {};  ///< of the floor, slowest rank of each stage, summed over stages
   Seconds least_compute = {};
@@ -121,11 +122,11 @@ void StepBuilder::add_linears(const LayerGroup& g, double layers) {
     }
     const LinearRate& rate = device.achievable.linear_rate(f.arithmetic);
     std::string_view name = l.role == WeightRole::expert ? "experts" : "weights";
-    add(name, layers, rate.launch, f.size(read, 1 << 20), rate.fraction, Flops{2.0 * batch * double(l.active) * share},
-        f.arithmetic);
-    least_bytes += layers * f.size(least, 1 << 20);
+    add(name, layers, rate.launch, scale * f.size(read, 1 << 20), rate.fraction,
+        Flops{2.0 * batch * double(l.active) * share}, f.arithmetic);
+    least_bytes += layers * (scale * f.size(least, 1 << 20));
   }
-  Bytes small = model.weights.embeddings.size(double(small_weights(model, g)), 1 << 20);
+  Bytes small = scale * model.weights.embeddings.size(double(small_weights(model, g)), 1 << 20);
   const LinearRate& rate = device.achievable.linear_rate(Arithmetic::bf16);
   if (small.value > 0) add("weights", layers, {}, small, rate.fraction, {}, Arithmetic::bf16);
   least_bytes += layers * small;
@@ -161,7 +162,7 @@ void StepBuilder::add_head() {
   double count = double(model.tied_embeddings ? p.input_embedding : p.head) / double(d.tp) + double(p.other);
   const Format& f = model.weights.embeddings;
   const LinearRate& rate = device.achievable.linear_rate(f.arithmetic);
-  Bytes bytes = f.size(count, 1 << 20);
+  Bytes bytes = scale * f.size(count, 1 << 20);
   add("head", 1, rate.launch, bytes, rate.fraction, Flops{2.0 * batch * count}, f.arithmetic);
   least_bytes += bytes;
 }
@@ -201,7 +202,7 @@ Step decode_step(const Model& model, const Device& device, const Deployment& d, 
   for (const LayerGroup& g : model.layers)
     resident += double(w.batch) * double(ceil_div(g.count, d.pp)) * rank_share(g.attention, d.tp) *
                 layer_stored(g, w.context, d);
-  StepBuilder b{model, device, d, w, engine, batch, Placement(device, resident)};
+  StepBuilder b{model, device, d, w, engine, batch, Placement(device, resident), checkpoint_scale(model, d)};
   for (const LayerGroup& g : model.layers) {
     double layers = double(g.count);
     b.add_linears(g, layers);

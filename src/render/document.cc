@@ -247,6 +247,7 @@ std::string csv_field(std::string_view text) {
 std::string render(const Document& document, OutputFormat format, const TextStyle& style) {
   if (format == OutputFormat::json) return document.json.dump(2) + "\n";
   if (format == OutputFormat::csv) return render_csv(document.csv);
+  if (format == OutputFormat::yaml) return document.yaml;
   std::string out;
   for (const Block& block : document.blocks)
     out += format == OutputFormat::markdown ? std::visit(MarkdownBlock{}, block) : std::visit(TextBlock{style}, block);

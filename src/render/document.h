@@ -42,11 +42,12 @@ using Block = std::variant<Heading, Paragraph, Facts, Table, Notes, Tree>;
 
 struct Document {
   std::vector<Block> blocks;
-  Json json;  ///< with schema_version; base units
-  Table csv;  ///< the main table in base units, keys as columns
+  Json json;         ///< with schema_version; base units
+  Table csv;         ///< the main table in base units, keys as columns
+  std::string yaml;  ///< a catalogue entry, where the command has one to show
 };
 
-enum class OutputFormat { text, json, csv, markdown };
+enum class OutputFormat { text, json, csv, markdown, yaml };
 
 struct TextStyle {
   int width = 80;

@@ -1,0 +1,109 @@
+#include "catalog/writer.h"
+
+#include <fmt/format.h>
+
+#include "catalog/fields.h"
+
+namespace kvroof {
+namespace {
+
+/// Text in quotes, since names and notes hold colons, hashes and braces.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out + "\"";
+}
+
+struct FlowText;
+
+/// Visitor over a field list: each key that is not at its default goes to `put` as flow text.
+template <class Put>
+struct FlowVisitor {
+  const FlowText& text;
+  Put& put;
+  template <class V>
+  void operator()(const char* key, const V& value) {
+    put(key, text(value));
+  }
+  template <class V, class U>
+  void operator()(const char* key, const V& value, const U& fallback) {
+    if (text(value) != text(V(fallback))) put(key, text(value));
+  }
+};
+
+/// One value in YAML's flow style.
+struct FlowText {
+  std::string operator()(i64 v) const { return std::to_string(v); }
+  std::string operator()(bool v) const { return v ? "true" : "false"; }
+  std::string operator()(const std::string& v) const { return quoted(v); }
+  std::string operator()(const Format& v) const { return std::string(v.name); }
+  std::string operator()(Confidence v) const { return std::string(1, char('A' + int(v))); }
+  std::string operator()(QkNorm v) const { return v == QkNorm::none ? "none" : v == QkNorm::head ? "head" : "all"; }
+  template <class T>
+  std::string operator()(const std::optional<T>& v) const {
+    return v ? (*this)(*v) : "null";
+  }
+  std::string operator()(const std::vector<std::string>& v) const {
+    std::string out;
+    for (const std::string& text : v) out += (out.empty() ? "" : ", ") + quoted(text);
+    return "[" + out + "]";
+  }
+  std::string operator()(const std::vector<LayerGroup>& groups) const {
+    std::string out;
+    for (const LayerGroup& g : groups) out += "\n      - " + (*this)(g);
+    return out;
+  }
+  std::string operator()(const Attention& a) const {
+    return std::visit([&](const auto& kind) { return mapping(kind, "kind: " + std::string(kind.name)); }, a);
+  }
+  std::string operator()(const FeedForward& f) const {
+    if (const auto* d = std::get_if<DenseFeedForward>(&f))
+      return mapping(*d, d->matrices == 3 ? "kind: gated" : "kind: plain");
+    if (const auto* e = std::get_if<MoeFeedForward>(&f))
+      return mapping(*e, e->matrices == 3 ? "kind: moe" : "kind: moe, gated: false");
+    return "{kind: none}";
+  }
+  template <class T>
+    requires requires(T& t) {
+      fields(t, [](auto&&...) {});
+    }
+  std::string operator()(const T& spec) const { return mapping(spec, ""); }
+
+  template <class T>
+  std::string mapping(const T& spec, std::string out) const {
+    auto add = [&](const char* key, const std::string& text) {
+      out += (out.empty() ? "" : ", ") + std::string(key) + ": " + text;
+    };
+    FlowVisitor<decltype(add)> visitor{*this, add};
+    fields(spec, visitor);
+    return "{" + out + "}";
+  }
+};
+
+/// Top-level keys, a line each.
+struct EntryWriter {
+  std::string out;
+  FlowText text;
+  template <class V>
+  void operator()(const char* key, const V& value) {
+    std::string flow = text(value);
+    out += fmt::format("    {}:{}{}\n", key, flow[0] == '\n' ? "" : " ", flow);
+  }
+  template <class V, class U>
+  void operator()(const char* key, const V& value, const U& fallback) {
+    if (text(value) != text(V(fallback))) (*this)(key, value);
+  }
+};
+
+}  // namespace
+
+std::string yaml_entry(const Model& model) {
+  EntryWriter writer;
+  fields(model, writer);
+  return "models:\n  " + model.id + ":\n" + writer.out;
+}
+
+}  // namespace kvroof
