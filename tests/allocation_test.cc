@@ -1,21 +1,45 @@
-// What engines logged: integers from public logs, reproduced from the room for KV that the same log states.
-// Sources per row: vLLM 0.19 logs of llm-d-planner PR#205; the other logs are named beside their rows.
+// What engines logged: integers from public logs, reproduced from the room for KV that the same log states, and
+// the rules behind them one by one. Sources of the logs: the `source` column of reports/measured/kv_memory.csv.
 #include "core/allocation.h"
 
 #include <catch2/catch.hpp>
 
 #include "catalog/catalog.h"
+#include "core/cache_type.h"
 
 namespace kvroof {
 namespace {
 
 constexpr double GiB = 1024.0 * 1024 * 1024;
+constexpr double MiB = 1024.0 * 1024;
+
+Model model(const char* id) { return Catalog::built_in().model(id); }
+Engine engine(const char* id) { return Catalog::built_in().engine(id); }
+
+Deployment cached_as(const char* format_name) {
+  Deployment d;
+  d.cache.key = d.cache.value = format(format_name);
+  return d;
+}
+
+/// Keys and values of all pools for `tokens` tokens and `sequences` sequences.
+Bytes keys_and_values(const Model& m, const Deployment& d, const Engine& e, i64 tokens, i64 sequences = 1) {
+  Bytes sum;
+  for (const CachePool& p : pools(m, d, e, 0, tokens, sequences)) sum += p.key + p.value + p.index;
+  return sum;
+}
+Bytes states(const Model& m, const Deployment& d, const Engine& e, i64 sequences = 1) {
+  Bytes sum;
+  for (const CachePool& p : pools(m, d, e, 0, 1, sequences)) sum += p.conv + p.state;
+  return sum;
+}
+
+// ---- vLLM ----------------------------------------------------------------------------------------------
 
 struct Logged {
   const char* model;
   double room_gib;  ///< as logged, two decimals
   i64 context, tp, pp, stage, batched_tokens;
-  bool prefix_caching;
   const char* kv_format;
   i64 tokens;          ///< "GPU KV cache size"
   double concurrency;  ///< "Maximum concurrency"; 0 when not in the log
@@ -23,17 +47,14 @@ struct Logged {
 
 /// The logged figure lies between those of the room half a digit lower and higher.
 void check_interval(const Logged& row) {
-  Model m = Catalog::built_in().model(row.model);
-  Engine e = Catalog::built_in().engine("vllm");
-  Deployment d;
+  Deployment d = cached_as(row.kv_format);
   d.tp = row.tp;
   d.pp = row.pp;
   d.batched_tokens = row.batched_tokens;
-  d.prefix_caching = row.prefix_caching;
-  d.cache.key = d.cache.value = format(row.kv_format);
-  Workload w{row.context, 1, 0};
-  Allocation low = allocate(m, d, w, e, row.stage, {(row.room_gib - 0.005) * GiB});
-  Allocation high = allocate(m, d, w, e, row.stage, {(row.room_gib + 0.005) * GiB});
+  auto at = [&](double room) {
+    return allocate(model(row.model), d, {row.context, 1, 0}, engine("vllm"), row.stage, {room * GiB});
+  };
+  Allocation low = at(row.room_gib - 0.005), high = at(row.room_gib + 0.005);
   INFO(row.model << " at " << row.room_gib << " GiB: " << low.max_tokens << " to " << high.max_tokens);
   CHECK(low.max_tokens <= row.tokens);
   CHECK(row.tokens <= high.max_tokens);
@@ -45,67 +66,185 @@ void check_interval(const Logged& row) {
 
 TEST_CASE("vLLM: tokens and concurrency of public logs") {
   const Logged rows[] = {
-      {"llama-3.1-8b", 58.11, 4096, 1, 1, 0, 8192, false, "bf16", 476016, 116.21},
-      {"llama-3.1-8b", 68.89, 8192, 1, 4, 3, 8192, false, "bf16", 2257264, 0},
-      {"deepseek-v2-lite", 43.61, 8192, 1, 1, 0, 8192, false, "bf16", 1505552, 183.78},
-      {"llama-3.3-70b", 54.09, 8192, 4, 1, 0, 8192, false, "bf16", 708992, 86.55},
-      {"gemma-3-12b", 47.72, 8192, 1, 1, 0, 8192, false, "bf16", 130304, 0},
-      {"gemma-3-27b", 19.53, 8192, 1, 1, 0, 8192, false, "bf16", 36560, 4.46},
-      {"gpt-oss-20b", 59.32, 8192, 2, 1, 0, 8192, false, "bf16", 2591776, 316.07},
+      {"llama-3.1-8b", 58.11, 4096, 1, 1, 0, 8192, "bf16", 476016, 116.21},
+      {"llama-3.1-8b", 42.80, 8192, 1, 1, 0, 8192, "f32", 175296, 21.40},  // --dtype float32 widens the cache too
+      {"llama-3.1-8b", 68.89, 8192, 1, 4, 3, 8192, "bf16", 2257264, 0},    // the last of four stages
+      {"deepseek-v2-lite", 43.61, 8192, 1, 1, 0, 8192, "bf16", 1505552, 183.78},
+      {"moonlight-16b-a3b", 54.78, 8192, 2, 1, 0, 8192, "bf16", 1890896, 230.82},  // a latent is replicated by tp
+      {"llama-3.3-70b", 54.09, 8192, 4, 1, 0, 8192, "bf16", 708992, 86.55},
+      {"llama-4-scout-17b-16e", 16.75, 8192, 4, 1, 0, 8192, "bf16", 365968, 44.68},
+      {"gemma-3-12b", 47.72, 8192, 1, 1, 0, 8192, "bf16", 130304, 15.88},
+      {"gemma-3-27b", 19.53, 8192, 1, 1, 0, 8192, "bf16", 36560, 4.46},  // 7 groups of 10, 8 layers of padding
+      {"gemma-4-31b", 24.54, 8192, 1, 1, 0, 8192, "bf16", 26800, 0},
+      {"gemma-4-26b-a4b", 51.62, 131072, 1, 1, 0, 2048, "fp8", 451040, 33.42},  // full layers' blocks hold 32 tokens
+      {"gpt-oss-20b", 59.32, 8192, 2, 1, 0, 8192, "bf16", 2591776, 316.07},
   };
   for (const Logged& row : rows) check_interval(row);
 }
 
-TEST_CASE("vLLM hybrids: the attention block stretches over a state's page") {
+TEST_CASE("vLLM hybrids: blocks, tokens and concurrency to the last digit") {
   struct {
     const char* model;
-    i64 tp;
+    const char* engine;
     const char* format;
-    i64 block;
-  } rows[] = {{"qwen3.5-4b", 1, "bf16", 528}, {"qwen3.5-122b-a10b", 1, "fp8", 4176}};
+    double room_gib;
+    i64 context, tp;
+    bool prefixes;
+    i64 draft;  ///< tokens, by one layer
+    i64 block, blocks, tokens;
+    double concurrency;
+  } rows[] = {
+      {"qwen3.5-4b", "vllm-0.21", "bf16", 12.85, 1024, 1, false, 0, 528, 797, 163225, 159.40},
+      {"qwen3.6-35b-a3b", "vllm-0.21", "fp8", 5.98, 131072, 1, true, 0, 2096, 299, 567978, 4.33},
+      {"qwen3.6-35b-a3b", "vllm-0.21", "fp8", 6.01, 131072, 1, true, 0, 2096, 300, 569878, 4.35},
+      {"qwen3.8-27b", "vllm-0.21", "fp8", 4.99, 131072, 2, true, 0, 1568, 208, 302921, 2.31},
+      {"qwen3.5-122b-a10b", "vllm", "fp8", 21.43, 131072, 1, true, 0, 4176, 448, 467712, 11.79},
+      {"qwen3.5-122b-a10b", "vllm", "fp8", 24.05, 262144, 1, true, 1, 4192, 462, 482080, 6.42},
+  };
   for (const auto& row : rows) {
-    Deployment d;
+    Deployment d = cached_as(row.format);
     d.tp = row.tp;
-    d.cache.key = d.cache.value = format(row.format);
-    Allocation a = allocate(Catalog::built_in().model(row.model), d, {1024, 1, 0}, Catalog::built_in().engine("vllm"),
-                            0, {12.85 * GiB});
+    d.prefix_caching = row.prefixes;
+    d.draft_tokens = d.draft_layers = row.draft;
+    Allocation a = allocate(model(row.model), d, {row.context, 1, 0}, engine(row.engine), 0, {row.room_gib * GiB});
+    INFO(row.model << " with " << row.room_gib << " GiB");
+    CHECK(a.groups.back().block_tokens == row.block);
+    CHECK(a.blocks == row.blocks);
+    CHECK(a.max_tokens == row.tokens);
+    CHECK(a.concurrency == Approx(row.concurrency).margin(0.005));
+  }
+}
+
+TEST_CASE("vLLM hybrids: an attention block spans a state's page, whose format is the model's") {
+  struct {
+    const char* model;
+    const char* format;
+    i64 tp, block;
+  } rows[] = {{"qwen3.5-9b", "bf16", 1, 528},
+              {"qwen3.5-9b", "fp8", 1, 1056},
+              {"qwen3.5-27b", "bf16", 1, 784},
+              {"qwen3-next-80b-a3b", "bf16", 2, 544},
+              {"nemotron-nano-9b-v2", "bf16", 1, 672}};
+  for (const auto& row : rows) {
+    Deployment d = cached_as(row.format);
+    d.tp = row.tp;
+    Allocation a = allocate(model(row.model), d, {1024, 1, 0}, engine("vllm"), 0, {GiB});
     INFO(row.model);
     CHECK(a.groups.back().block_tokens == row.block);
   }
 }
 
-TEST_CASE("vLLM from 0.21: Qwen3.5-4B with 12.85 GiB holds 797 blocks, 159.4 requests of 1024 tokens") {
-  Allocation a = allocate(Catalog::built_in().model("qwen3.5-4b"), {}, {1024, 1, 0},
-                          Catalog::built_in().engine("vllm-0.21"), 0, {12.85 * GiB});
-  CHECK(a.blocks == 797);
-  CHECK(a.concurrency == Approx(159.40));
-  CHECK(a.max_tokens == 163225);
+TEST_CASE("vLLM: layers that differ only in width share one block and are not padded") {
+  Model m = model("llama-3.1-8b");
+  LayerGroup narrow = m.layers[0];
+  m.layers[0].count = 30;
+  narrow.count = 2;
+  heads_of(narrow.attention)->kv = 1;
+  m.layers.push_back(narrow);
+  Allocation a = allocate(m, {}, {8192, 1, 0}, engine("vllm"), 0, {GiB});
+  double token = 30 * 4096.0 + 2 * 512.0;
+  CHECK(a.block.value == 16 * token);
+  CHECK(a.blocks == i64(GiB / (16 * token)));
+  CHECK(a.max_tokens == 16 * a.blocks);
+  CHECK(a.groups[0].padding + a.groups[1].padding == 0);
 }
 
+TEST_CASE("sparse MLA: 656 bytes of packed fp8 latent and 132 of index a token and layer") {
+  for (const char* e : {"vllm", "sglang"}) {
+    std::vector<CacheType> types = cache_types(model("deepseek-v3.2"), cached_as("fp8"), engine(e), 0);
+    REQUIRE(types.size() == 1);
+    CHECK(types[0].layers == 61);
+    CHECK(types[0].per_token().value == 656 + 132);
+  }
+  CHECK(cache_types(model("deepseek-v3"), cached_as("fp8"), engine("vllm"), 0)[0].per_token().value == 576);
+}
+
+// ---- SGLang and TensorRT-LLM ---------------------------------------------------------------------------
+
 TEST_CASE("SGLang: DeepSeek-V3 with 69.97756958 GiB holds 1,069,242 tokens") {
-  Allocation a = allocate(Catalog::built_in().model("deepseek-v3"), {}, {4096, 1, 0},
-                          Catalog::built_in().engine("sglang"), 0, {69.97756958 * GiB});
+  Allocation a = allocate(model("deepseek-v3"), {}, {4096, 1, 0}, engine("sglang"), 0, {69.97756958 * GiB});
   CHECK(a.max_tokens == 1069242);
 }
 
-TEST_CASE("llama.cpp: cells of 256, windows with one micro-batch, f32 states") {
-  Engine e = Catalog::built_in().engine("llamacpp");
+TEST_CASE("SGLang: pools by kind, with a page to spare and no sharing between layers") {
+  std::vector<CachePool> gemma = pools(model("gemma-4-e4b"), cached_as("nvfp4"), engine("sglang"), 0, 2849848, 1);
+  REQUIRE(gemma.size() == 2);
+  CHECK(gemma[0].layers + gemma[1].layers == 42);
+  for (const CachePool& p : gemma) {
+    CHECK(p.slots == (p.limit > 0 ? 2279878 + 1 : 2849848 + 1));  // 0.8 of the full pool's tokens
+    CHECK(p.key.value / GiB == Approx(p.limit > 0 ? 21.40 : 10.70).margin(0.005));
+  }
   Deployment d;
-  d.batched_tokens = 512;
-  Allocation oss = allocate(Catalog::built_in().model("gpt-oss-20b"), d, {131072, 1, 0}, e, 0, {1e12});
-  CHECK(oss.groups[0].per_sequence.value == 18 * 1024 * 1024.0);    // 768 cells of 12 layers
-  CHECK(oss.groups[1].per_sequence.value == 3072 * 1024 * 1024.0);  // full layers
-  d.cache.key = d.cache.value = format("q8_0");
-  Allocation r1 = allocate(Catalog::built_in().model("deepseek-r1"), d, {41000, 1, 0}, e, 0, {1e12});
-  CHECK(r1.per_sequence.value / 1048576 == Approx(1467.40).margin(0.01));  // 41,216 cells
+  d.tp = 4;
+  for (const CachePool& p : pools(model("mimo-v2-flash"), d, engine("sglang"), 0, 375360, 1)) {
+    if (p.limit == 0) continue;
+    CHECK(p.key.value / GiB == Approx(8.38).margin(0.005));
+    CHECK(p.value.value / GiB == Approx(5.59).margin(0.005));
+  }
 }
 
-TEST_CASE("TensorRT-LLM rounds up to whole blocks") {
-  Engine e = Catalog::built_in().engine("trtllm");
-  Model m = Catalog::built_in().model("llama-2-7b");
-  Allocation a = allocate(m, {}, {4096, 1, 0}, e, 0, {100.5 * 32 * 524288});
+TEST_CASE("TensorRT-LLM: whole blocks rounded up, values as wide as keys") {
+  Engine e = engine("trtllm");
+  Allocation a = allocate(model("llama-2-7b"), {}, {4096, 1, 0}, e, 0, {100.5 * 32 * 524288});
   CHECK(a.blocks == 101);
   CHECK(a.max_tokens == 101 * 32);
+  CHECK(keys_and_values(model("llama-2-7b"), {}, e, 132608).value == 69524783104.0);
+  for (const CacheType& t : cache_types(model("mimo-v2-flash"), {}, e, 0)) CHECK(t.key == t.value);
+}
+
+// ---- llama.cpp -----------------------------------------------------------------------------------------
+
+TEST_CASE("llama.cpp: cells of 256, windows with one micro-batch") {
+  Engine e = engine("llamacpp");
+  Deployment d;
+  d.batched_tokens = 512;
+  std::vector<CachePool> oss = pools(model("gpt-oss-20b"), d, e, 0, 131072, 1);
+  CHECK(oss[0].slots == 768);
+  CHECK(oss[0].total().value == 18 * MiB);
+  CHECK(oss[1].total().value == 3072 * MiB);
+  d.batched_tokens = 2048;
+  for (const CachePool& p : pools(model("gemma-4-12b"), d, e, 0, 8192, 4))  // four slots share one cache
+    CHECK(p.total().value == (p.limit > 0 ? 1920 : 128) * MiB);
+  CHECK(keys_and_values(model("deepseek-r1"), cached_as("q8_0"), e, 41000).value / MiB == Approx(1467.40).margin(0.01));
+  Deployment mixed = cached_as("q8_0");
+  mixed.cache.value = format("q4_0");
+  CHECK(keys_and_values(model("nemotron-ultra-253b"), mixed, e, 12288).value == 1248 * MiB);
+}
+
+TEST_CASE("llama.cpp: slots with a stream each are padded by themselves") {
+  Engine e = engine("llamacpp");
+  Deployment d;
+  CHECK(pools(model("llama-3.1-8b"), d, e, 0, 1024, 3)[0].slots == 1024);
+  d.unified = false;
+  CHECK(pools(model("llama-3.1-8b"), d, e, 0, 1024, 3)[0].slots == 1536);
+}
+
+TEST_CASE("llama.cpp: windowed layers stay f16 under a quantised cache from April 2026 on") {
+  i64 cells = 1024 + 512;
+  auto window_bytes = [&](const char* e) {
+    Deployment d = cached_as("q8_0");
+    d.batched_tokens = 512;
+    for (const CachePool& p : pools(model("gemma-3-12b"), d, engine(e), 0, 8192, 1))
+      if (p.limit > 0) return p.total().value / (double(cells) * 40 * 2 * 8 * 256);
+    return 0.0;
+  };
+  CHECK(window_bytes("llamacpp") == 2);
+  CHECK(window_bytes("llamacpp-2025") == 34 / 32.0);
+}
+
+TEST_CASE("ik_llama.cpp keeps every token of windowed layers") {
+  CHECK(keys_and_values(model("gemma-3-27b"), {}, engine("ik-llamacpp"), 131072).value == 63488 * MiB);
+}
+
+TEST_CASE("llama.cpp: f32 states per slot, again for each snapshot a draft may return to") {
+  Engine e = engine("llamacpp");
+  CHECK(states(model("mamba-2.8b"), {}, e).value == 23.75 * MiB);
+  CHECK(states(model("mamba-codestral-7b"), {}, e).value == 263.5 * MiB);
+  CHECK(states(model("falcon-mamba-7b"), {}, e).value == 38 * MiB);
+  CHECK(states(model("qwen3.6-27b"), {}, e, 4).value == 598.5 * MiB);
+  Deployment d;
+  d.draft_tokens = 2;
+  CHECK(states(model("qwen3.8-27b"), d, e).value == 448.875 * MiB);
 }
 
 }  // namespace

@@ -254,6 +254,8 @@ void fields(S& a, F&& f) {
   f("logits_bytes", a.logits_bytes, 0.0);
   f("hidden_bytes", a.hidden_bytes, 0.0);
   f("expert_bytes", a.expert_bytes, 0.0);
+  f("forward_hidden_bytes", a.forward_hidden_bytes, 0.0);
+  f("forward_width_bytes", a.forward_width_bytes, 0.0);
   f("sampler_sequences", a.sampler_sequences, i64(0));
   f("small_sampler_sequences", a.small_sampler_sequences, i64(0));
   f("large_memory", a.large_memory, Bytes{});
@@ -271,6 +273,7 @@ void fields(S& e, F&& f) {
   f("runtime", e.runtime, Bytes{});
   f("runtime_tp", e.runtime_tp, Bytes{});
   f("graphs", e.graphs, Bytes{});
+  f("small_graphs", e.small_graphs, Bytes{});
   f("activation", e.activation, ActivationRule{});
   f("divides_heads", e.divides_heads, false);
   f("pipelined", e.pipelined, true);
@@ -282,6 +285,7 @@ void fields(S& e, F&& f) {
   f("full_windows", e.full_windows, false);
   f("windows_in_16_bit", e.windows_in_16_bit, false);
   f("unshares_kv", e.unshares_kv, false);
+  f("pads_experts", e.pads_experts, false);
   f("pads_values", e.pads_values, false);
   f("packs_sparse_latents", e.packs_sparse_latents, false);
   f("conv", e.conv, std::optional<Format>());

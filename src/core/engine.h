@@ -26,6 +26,8 @@ struct ActivationRule {
   double logits_bytes = 0;    ///< per vocabulary entry and sequence of the profiled sampler batch
   double hidden_bytes = 0;    ///< per token and element of the residual stream
   double expert_bytes = 0;    ///< per token, chosen expert and element of its rows, on a rank
+  double forward_hidden_bytes = 0;  ///< per token and element of the residual stream, within a layer
+  double forward_width_bytes = 0;   ///< per token and element of a rank's dense feed-forward
   i64 sampler_sequences = 0;  ///< sequences in the profiled sampler batch (max_num_seqs)
   i64 small_sampler_sequences = 0;
   Bytes large_memory;
@@ -44,6 +46,7 @@ struct Engine {
   Bytes runtime;              ///< context and libraries of one rank outside weights and activations
   Bytes runtime_tp;           ///< added when ranks talk to each other (NCCL buffers)
   Bytes graphs;               ///< captured graphs, when they are taken out of the room
+  Bytes small_graphs;         ///< the same on devices below activation.large_memory
   ActivationRule activation;
   bool divides_heads = false;     ///< tp must divide the KV heads or be divided by them
   bool pipelined = true;          ///< pipeline stages work on different batches at once
@@ -55,6 +58,7 @@ struct Engine {
   bool full_windows = false;       ///< windowed layers keep every token
   bool windows_in_16_bit = false;  ///< windowed layers stay f16 whatever the cache's format
   bool unshares_kv = false;        ///< layers that share another's cache get one of their own
+  bool pads_experts = false;       ///< mxfp4 experts are widened to the kernels' tiles
   bool pads_values = false;        ///< values are as wide as keys
   bool packs_sparse_latents = false;    ///< fp8 latents with an indexer are stored as fp8_ds_mla
   std::optional<Format> conv, state;    ///< formats states are kept in; unset: the deployment's

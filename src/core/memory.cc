@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/engine_memory.h"
+
 namespace kvroof {
 namespace {
 
@@ -26,28 +28,6 @@ Bytes usable_memory(const Device& device) {
   return sum;
 }
 
-/// Rows of the experts one token visits, on a rank: both expert matmuls' outputs are held at once.
-double expert_row(const Model& m, const Deployment& d) {
-  double widest = 0;
-  for (const LayerGroup& g : m.layers)
-    if (const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward)) {
-      double width = double(moe->width) / double(d.tp);
-      widest = std::max(widest,
-                        double(moe->top_k) * (std::max(double(moe->matrices - 1) * width, double(m.hidden)) + width));
-    }
-  return widest;
-}
-
-/// What a profiling run leaves allocated at its peak.
-Bytes activation_bytes(const Model& m, const Device& device, const Deployment& d, const Engine& e) {
-  const ActivationRule& a = e.activation;
-  bool small = usable_memory(device) < a.large_memory;
-  double sequences = double(std::min(small ? a.small_sampler_sequences : a.sampler_sequences, d.batched_tokens));
-  double tokens = double(d.batched_tokens);
-  return a.base + Bytes{sequences * a.logits_bytes * double(m.vocab) + tokens * a.hidden_bytes * double(m.hidden) +
-                        tokens * a.expert_bytes * expert_row(m, d)};
-}
-
 /// Sequences a replica can hold with `room` on this stage, and the memory of that rank.
 Memory fit_stage(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& e,
                  i64 stage) {
@@ -56,7 +36,7 @@ Memory fit_stage(const Model& model, const Device& device, const Deployment& d, 
   m.usable = usable_memory(device);
   m.weights = d.weight_bytes ? *d.weight_bytes : rank_weights(model, d, stage);
   m.runtime = e.runtime + (d.tp * d.pp > 1 ? e.runtime_tp : Bytes{}) + e.graphs;
-  m.activation = d.activation_bytes ? *d.activation_bytes : activation_bytes(model, device, d, e);
+  m.activation = d.activation_bytes ? *d.activation_bytes : activation_bytes(model, device, d, e, stage);
   double fraction = d.memory_fraction.value_or(e.memory_fraction);
   Bytes base =
       e.fraction_of == FractionOf::free_after_load ? m.usable - m.weights - m.runtime - m.activation : m.usable;

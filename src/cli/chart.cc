@@ -1,0 +1,191 @@
+// `kvroof chart NAME`: one of the figures as SVG, PNG, or the values behind it.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "catalog/suggest.h"
+#include "cli/commands.h"
+#include "cli/figures.h"
+
+extern char** environ;
+
+namespace kvroof {
+namespace {
+
+struct ChartOptions {
+  std::string name;
+  std::vector<std::string> models, devices;
+  std::string context, batch, weights, format, file;
+  CatalogOptions catalog;
+  CacheOptions cache;
+  DeploymentOptions layout;
+};
+
+std::vector<std::string> split(const std::string& option, const std::string& text) {
+  std::vector<std::string> pieces;
+  for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
+    std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end == begin) throw InputError{option + ": '" + text + "' has an empty place in its list\n"};
+    pieces.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return pieces;
+}
+
+std::vector<std::string> split(const std::string& option, const std::vector<std::string>& texts) {
+  std::vector<std::string> all;
+  for (const std::string& text : texts)
+    for (std::string& piece : split(option, text)) all.push_back(std::move(piece));
+  return all;
+}
+
+const Figure& figure_named(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Figure& f : figures()) {
+    if (name == f.name) return f;
+    names.emplace_back(f.name);
+  }
+  std::optional<std::string> near = nearest(name, names);
+  throw InputError{(name.empty() ? std::string("which chart?") : "unknown chart '" + name + "'") +
+                   (near && !name.empty() ? "; did you mean '" + *near + "'?" : "") +
+                   "\n  'kvroof chart list' lists all of them\n"};
+}
+
+/// What --format says, or else the ending of the file's name.
+std::string format_of(const ChartOptions& o) {
+  if (!o.format.empty()) return o.format;
+  for (const char* ending : {"png", "csv", "json"})
+    if (o.file.size() > 4 && o.file.ends_with(std::string(".") + ending)) return ending;
+  return "svg";
+}
+
+/// Runs rsvg-convert on the SVG; it writes the PNG to the file, or to stdout.
+void write_png(const std::string& svg, const std::string& file) {
+  if (file.empty() && isatty(STDOUT_FILENO))
+    throw InputError{"--format png: needs -o FILE, or a stdout that is not a terminal\n"};
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> input(std::tmpfile(), std::fclose);
+  if (!input || std::fwrite(svg.data(), 1, svg.size(), input.get()) != svg.size() || std::fflush(input.get()) != 0)
+    throw InputError{"--format png: no room for a temporary file\n"};
+  std::rewind(input.get());
+  std::string arguments[] = {"rsvg-convert", "--format=png", "--zoom=2", "--output=" + file};
+  char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(),
+                  file.empty() ? nullptr : arguments[3].data(), nullptr};
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, fileno(input.get()), STDIN_FILENO);
+  pid_t child = 0;
+  int error = posix_spawnp(&child, "rsvg-convert", &actions, nullptr, argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  int status = 0;
+  if (error == 0)
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (error != 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 127))
+    throw InputError{"--format png: rsvg-convert is not installed\n  apt install librsvg2-bin, or write an .svg\n"};
+  if (status != 0) throw InputError{(file.empty() ? "--format png" : file) + ": rsvg-convert failed\n"};
+}
+
+void write_text(const std::string& text, const std::string& file) {
+  if (file.empty()) {
+    std::cout << text << std::flush;
+    return;
+  }
+  std::ofstream out(file, std::ios::binary);
+  out << text << std::flush;
+  if (!out) throw InputError{file + ": can't be written\n"};
+}
+
+int list(const ChartOptions& o) {
+  Document doc;
+  doc.json = {{"schema_version", 1}, {"command", "chart list"}, {"charts", Json::array()}};
+  doc.csv = {{"chart", "shows"}, {}};
+  Facts facts;
+  for (const Figure& f : figures()) {
+    facts.rows.push_back({f.name, f.summary});
+    doc.json["charts"].push_back({{"name", f.name}, {"shows", f.summary}});
+    doc.csv.rows.push_back({f.name, f.summary});
+  }
+  doc.blocks.push_back(facts);
+  std::string format = o.format == "json" || o.format == "csv" ? o.format : "text";
+  print(doc, {.format = format, .json = false, .file = o.file, .color = "never"});
+  return 0;
+}
+
+int run(const ChartOptions& o) {
+  if (o.name == "list") return list(o);
+  const Figure& figure = figure_named(o.name);
+  Catalog catalog = catalog_of(o.catalog);
+  FigureRequest request{catalog,
+                        split("--models", o.models),
+                        split("--on", o.devices),
+                        counts_of("--context", o.context, {}),
+                        counts_of("--batch", o.batch, {}),
+                        split("--kv-dtype", o.cache.kv_dtype),
+                        o.cache,
+                        o.layout,
+                        o.weights};
+  if (request.kv_formats.size() > 1 && o.name != "kv-by-kind")
+    throw InputError{"--kv-dtype: this chart takes one format; kv-by-kind takes a list\n"};
+  if (request.kv_formats.size() > 1) request.cache.kv_dtype = request.kv_formats[0];
+  Chart chart = figure.draw(request);
+  for (const std::string& text : request.left_out) chart.notes.push_back("Left out: " + text + ".");
+  Table data = data_of(chart);
+  for (const std::string& note : drawable(chart).notes)
+    if (std::find(chart.notes.begin(), chart.notes.end(), note) == chart.notes.end())
+      std::cerr << "kvroof: " << note << "\n";
+  for (const std::string& text : request.left_out) std::cerr << "kvroof: left out: " << text << "\n";
+  if (data.rows.empty()) {
+    std::cerr << "kvroof: nothing is left to draw\n";
+    return 1;
+  }
+  std::string format = format_of(o);
+  if (format == "png") {
+    write_png(draw(chart).svg, o.file);
+  } else if (format == "svg") {
+    write_text(draw(chart).svg, o.file);
+  } else {
+    Document doc;
+    doc.json = json_of(chart);
+    doc.csv = data;
+    print(doc, {.format = format, .json = false, .file = o.file, .color = "never"});
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_chart(CLI::App& app, int& exit_code) {
+  auto o = std::make_shared<ChartOptions>();
+  describe(app,
+           "  kvroof chart list\n"
+           "  kvroof chart kv-vs-context -o kv.svg\n"
+           "  kvroof chart throughput-vs-batch --models llama-3.1-70b --on h100-sxm,mi300x -o speed.svg\n"
+           "  kvroof chart kv-by-kind --models qwen3-32b --kv-dtype bf16,fp8,q4_0 --format csv\n\n"
+           "Without --tp a model gets the fewest devices it fits on. One SVG serves light and dark.");
+  app.add_option("name", o->name, "which chart, or 'list'")->required()->option_text("NAME");
+  app.add_option("--models", o->models, "models, or files of models (default: the chart's own choice)")
+      ->option_text("MODEL[,...]");
+  app.add_option("--on", o->devices, "devices (default: the chart's own choice)")->option_text("HARDWARE[,...]");
+  app.add_option("--context", o->context, "cached tokens of one sequence, or a list")->option_text("TOKENS[,...]");
+  app.add_option("--batch", o->batch, "sequences decoded together, or a list")->option_text("N[,...]");
+  app.add_option("--weights", o->weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...")
+      ->option_text("FORMAT");
+  app.add_option("--format", o->format, "svg, png, csv or json (default: as the file's name ends, else svg)")
+      ->check(CLI::IsMember({"svg", "png", "csv", "json"}))
+      ->option_text("FORMAT");
+  app.add_option("-o,--out", o->file, "write to this file instead of stdout")->option_text("FILE");
+  add_options(app, o->layout);
+  add_options(app, o->cache);
+  add_options(app, o->catalog);
+  app.callback([o, &exit_code] { exit_code = run(*o); });
+}
+
+}  // namespace kvroof

@@ -1,0 +1,27 @@
+// Predictions beside what was measured, one per row of a table, whatever the table is about.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "catalog/measured.h"
+
+namespace kvroof {
+
+/// One row of a table and its prediction, in the row's own unit.
+struct Prediction {
+  std::string id, metric;
+  std::string source, kind;  ///< the classes it counts for: an engine or device, and what was measured
+  std::optional<double> measured, predicted, low, high;
+  std::string basis;
+  std::string skipped;  ///< why there is no prediction; empty when there is one
+  bool ok() const { return skipped.empty() && predicted.has_value(); }
+};
+
+/// One per row, in the table's order.
+std::vector<Prediction> predict_memory(const MeasuredTable& table, const Catalog& catalog);
+std::vector<Prediction> predict_curated_memory(const MeasuredTable& table, const Catalog& catalog);
+
+}  // namespace kvroof

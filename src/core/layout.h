@@ -1,0 +1,30 @@
+// One function per layout, each from the same view of a rank: its cache types and the room for them.
+#pragma once
+
+#include "core/allocation.h"
+#include "core/cache_type.h"
+
+namespace kvroof {
+
+/// What one rank's allocator is asked to do.
+struct Rank {
+  std::vector<CacheType> types;  ///< not empty
+  const Deployment& deployment;
+  const Workload& workload;
+  const Engine& engine;
+};
+
+Allocation allocate_exact(const Rank& rank, Bytes room);
+Allocation allocate_paged(const Rank& rank, Bytes room);
+Allocation allocate_token_pool(const Rank& rank, Bytes room);
+Allocation allocate_paged_up(const Rank& rank, Bytes room);
+Allocation allocate_cells(const Rank& rank, Bytes room);
+
+/// Cells of one type for `tokens` tokens in all and `sequences` sequences.
+i64 cells_of(const CacheType& type, const Deployment& deployment, const Engine& engine, i64 tokens, i64 sequences);
+
+/// A count of things that fit, from a quotient that rounding may have left a hair below a whole number.
+i64 whole(double count);
+i64 sequences_in(Bytes room, Bytes per_sequence);
+
+}  // namespace kvroof
