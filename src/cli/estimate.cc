@@ -9,6 +9,8 @@
 #include "cli/describe.h"
 #include "cli/options.h"
 #include "core/parameters.h"
+#include "core/serving.h"
+#include "core/units.h"
 #include "render/number.h"
 
 namespace kvroof {
@@ -22,6 +24,7 @@ struct EstimateOptions {
   CacheOptions cache;
   DeploymentOptions layout;
   std::string context, batch;
+  std::string input, generated, concurrency, rate, cache_hit;
   bool explain = false;
 };
 
@@ -131,6 +134,7 @@ struct Page {
   void memory_facts();
   void speed();
   void parts();
+  void serving(const Load& load);
   void does_not_fit();
   void notes();
   void explain();
@@ -284,6 +288,47 @@ void Page::parts() {
   doc.blocks.push_back(table);
 }
 
+/// Requests a replica admits: sequences of the whole prompt and answer that fit.
+void Page::serving(const Load& load) {
+  Setup whole = s;
+  whole.w = {load.input + load.output, 1, 0};
+  i64 capacity = memory_of(whole).max_sequences;
+  Serving r = serve(s.model, s.device, s.d, s.engine, load, capacity, s.range);
+  doc.json["serving"] = {{"input_tokens", load.input},
+                         {"output_tokens", load.output},
+                         {"stable", r.stable},
+                         {"capacity_sequences", capacity},
+                         {"concurrency", r.concurrency},
+                         {"running", r.running},
+                         {"decoding", r.decoding},
+                         {"prefill_seconds", r.prefill.value},
+                         {"ttft_seconds", r.ttft.value},
+                         {"tpot_seconds", r.tpot.value},
+                         {"tpot_low_seconds", r.tpot_low.value},
+                         {"tpot_high_seconds", r.tpot_high.value},
+                         {"requests_per_second", r.requests_per_second},
+                         {"tokens_per_second", r.tokens_per_second},
+                         {"basis", name_of(r.basis)}};
+  doc.blocks.push_back(
+      Heading{fmt::format("Serving {} tokens in, {} out", count(double(load.input)), count(double(load.output)))});
+  if (!r.stable) {
+    doc.blocks.push_back(Paragraph{
+        fmt::format("Does not keep up: {} requests/s arrive, {} requests/s is the most that {} concurrent ones reach.",
+                    significant(load.rate), significant(r.requests_per_second, 3), count(r.running))});
+    return;
+  }
+  Facts facts;
+  std::string queued = r.concurrency > r.running ? fmt::format(", {} queued", count(r.concurrency - r.running)) : "";
+  facts.rows = {
+      {"concurrency", fmt::format("{} requests, {} of them decoding{}", significant(r.concurrency, 3),
+                                  significant(r.decoding, 3), queued)},
+      {"TTFT", fmt::format("{}  (prefill alone {})", duration(r.ttft), duration(r.prefill))},
+      {"TPOT", fmt::format("{}  (80 % range {} to {})", duration(r.tpot), duration(r.tpot_low), duration(r.tpot_high))},
+      {"throughput", fmt::format("{} requests/s, {} generated", significant(r.requests_per_second, 3),
+                                 speed_of(r.tokens_per_second))}};
+  doc.blocks.push_back(facts);
+}
+
 void Page::does_not_fit() {
   doc.blocks.push_back(Heading{fmt::format("Does not fit: {} short on each device", size(memory.shortfall))});
   std::vector<std::string> flags = fitting_flags(s);
@@ -352,6 +397,30 @@ void Page::explain() {
   }
 }
 
+/// The serving load, when any of its options is given.
+std::optional<Load> load_of(const EstimateOptions& o) {
+  if (o.input.empty() && o.generated.empty() && o.concurrency.empty() && o.rate.empty() && o.cache_hit.empty())
+    return std::nullopt;
+  Load load;
+  load.input = count_of("--input", o.input, 1024);
+  load.output = count_of("--output", o.generated, 256);
+  if (!o.concurrency.empty()) load.concurrency = double(count_of("--concurrency", o.concurrency, 1, 1 << 20));
+  if (!o.rate.empty()) {
+    std::string_view rest;
+    std::optional<double> rate = parse_decimal(o.rate, &rest);
+    if (!rate || !(rest.empty() || rest == "/s") || *rate <= 0)
+      throw InputError{"--rate: '" + o.rate + "' is not a rate such as 4/s\n"};
+    load.rate = *rate;
+  }
+  if (!o.cache_hit.empty()) {
+    ParsedNumber share = parse_share(o.cache_hit);
+    if (!share.value) throw InputError{"--cache-hit: " + share.error + "\n"};
+    load.cache_hit = *share.value;
+  }
+  throw_if_any(problems(load));
+  return load;
+}
+
 int run(const EstimateOptions& o) {
   Catalog catalog = catalog_of(o.catalog);
   Setup s{model_of(o.model, catalog), device_of(o.hardware, catalog), {}, {}, {}, {}};
@@ -360,7 +429,8 @@ int run(const EstimateOptions& o) {
   s.range = catalog.range(s.device.achievable.basis);
   s.d = deployment_of(o.cache, o.layout, s.model, s.engine);
   if (!o.model.weights.empty()) s.d.weights = format_of_option("--weights", o.model.weights, format("bf16"));
-  s.w.context = count_of("--context", o.context, 4096);
+  std::optional<Load> load = load_of(o);
+  s.w.context = count_of("--context", o.context, load ? load->input + load->output : 4096);
   s.w.shared_prefix = o.cache.shared_prefix.empty() ? 0 : count_of("--shared-prefix", o.cache.shared_prefix, 1);
   std::vector<i64> batches = counts_of("--batch", o.batch, {});
   s.w.batch = batches.empty() ? 1 : *std::max_element(batches.begin(), batches.end());
@@ -383,6 +453,7 @@ int run(const EstimateOptions& o) {
     }
     page.speed();
     page.parts();
+    if (load) page.serving(*load);
   } else {
     page.doc.json["points"] = Json::array();
     page.doc.csv = {{"model", "hardware", "fits", "shortfall_bytes"},
@@ -403,6 +474,7 @@ void add_estimate(CLI::App& app, int& exit_code) {
            "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --context 8k\n"
            "  kvroof estimate llama-3-8b a100-sxm-80 --batch 1,32 --explain\n"
            "  kvroof estimate llama-2-70b mi300x --attention mha --kv-dtype fp8\n"
+           "  kvroof estimate qwen3-32b h100-sxm --tp 2 --input 1k --output 256 --concurrency 64\n"
            "  kvroof estimate qwen3-32b l40s --weights awq --hardware-override bandwidth=1TB/s\n\n"
            "Exit code 0: fits; 1: does not fit; 2: bad input.");
   add_options(app, o->model);
@@ -411,6 +483,13 @@ void add_estimate(CLI::App& app, int& exit_code) {
       ->option_text("TOKENS");
   app.add_option("--batch", o->batch, "sequences decoded together, or a list (default: 1 and as many as fit)")
       ->option_text("N[,...]");
+  app.add_option("--input", o->input, "serving: prompt tokens of a request")->option_text("TOKENS");
+  app.add_option("--output", o->generated, "serving: generated tokens of a request")->option_text("TOKENS");
+  app.add_option("--concurrency", o->concurrency, "serving: requests in the system at all times")->option_text("N");
+  app.add_option("--rate", o->rate, "serving: arrivals, such as 4/s; answers the concurrency it settles at")
+      ->option_text("RATE");
+  app.add_option("--cache-hit", o->cache_hit, "serving: share of prompt tokens found in the prefix cache")
+      ->option_text("SHARE");
   add_options(app, o->layout);
   add_options(app, o->cache);
   app.add_flag("--explain", o->explain, "show how each figure follows from its parts");

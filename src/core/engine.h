@@ -45,26 +45,28 @@ struct Engine {
   Bytes runtime_tp;           ///< added when ranks talk to each other (NCCL buffers)
   Bytes graphs;               ///< captured graphs, when they are taken out of the room
   ActivationRule activation;
-  bool divides_heads = false;     ///< tp must divide the KV heads or be divided by them
-  bool pipelined = true;          ///< pipeline stages work on different batches at once
-  bool reports_requests = false;  ///< logs tokens as concurrency * max length (vLLM from 0.21)
-  double sliding_ratio = 1;       ///< SGLang: tokens of the sliding pool per token of the full pool
-  double state_ratio = 0;         ///< SGLang: memory of states per memory of KV
-  i64 state_slots = 0;            ///< slots beyond the requests' own
-  std::string since;               ///< month its first version came out, `2026-05`
-  bool full_windows = false;       ///< windowed layers keep every token
-  bool windows_in_16_bit = false;  ///< windowed layers stay f16 whatever the cache's format
-  bool unshares_kv = false;        ///< layers that share another's cache get one of their own
-  bool pads_values = false;        ///< values are as wide as keys
+  bool divides_heads = false;           ///< tp must divide the KV heads or be divided by them
+  bool pipelined = true;                ///< pipeline stages work on different batches at once
+  bool reports_requests = false;        ///< logs tokens as concurrency * max length (vLLM from 0.21)
+  double sliding_ratio = 1;             ///< SGLang: tokens of the sliding pool per token of the full pool
+  double state_ratio = 0;               ///< SGLang: memory of states per memory of KV
+  i64 state_slots = 0;                  ///< slots beyond the requests' own
+  std::string since;                    ///< month its first version came out, `2026-05`
+  bool full_windows = false;            ///< windowed layers keep every token
+  bool windows_in_16_bit = false;       ///< windowed layers stay f16 whatever the cache's format
+  bool unshares_kv = false;             ///< layers that share another's cache get one of their own
+  bool pads_values = false;             ///< values are as wide as keys
   bool packs_sparse_latents = false;    ///< fp8 latents with an indexer are stored as fp8_ds_mla
   std::optional<Format> conv, state;    ///< formats states are kept in; unset: the deployment's
   std::vector<std::string> f32_states;  ///< families or ids whose config asks for f32 states instead
-  Seconds layer;                  ///< small ops of one layer: norms, rope, activation, quantisation
+  Seconds hidden_launch;  ///< of each op's launch, what a whole-model graph hides (kernels were timed alone)
+  Seconds layer;          ///< small ops of one layer: norms, rope, activation, quantisation
   Seconds layer_per_log2_tp;
-  Seconds step;          ///< scheduling and sampling once a step
-  Seconds sequence;      ///< per sequence of the batch
-  std::string command;   ///< how to start it; {model} {tp} {context} are filled in
-  std::string log_line;  ///< the line of its log that would check a prediction
+  Seconds step;                ///< scheduling and sampling once a step
+  Seconds sequence;            ///< per sequence of the batch
+  double prefill_overlap = 0;  ///< share of a prefill that does not hold up decoding
+  std::string command;         ///< how to start it; {model} {tp} {context} are filled in
+  std::string log_line;        ///< the line of its log that would check a prediction
   std::string source;
 };
 
