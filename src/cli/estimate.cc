@@ -83,8 +83,6 @@ int run(const EstimateOptions& o) {
     if (load) page.serving(*load);
   } else {
     page.doc.json["points"] = Json::array();
-    page.doc.csv = {{"model", "hardware", "fits", "shortfall_bytes"},
-                    {{s.model.id, s.device.id, "false", fmt::format("{:.0f}", page.memory.shortfall.value)}}};
     page.does_not_fit();
   }
   if (o.explain) page.explain();

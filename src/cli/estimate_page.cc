@@ -211,6 +211,8 @@ void EstimatePage::does_not_fit() {
   doc.blocks.push_back(Heading{fmt::format("Does not fit: {} short on each device", size(memory.shortfall))});
   std::vector<std::string> flags = fitting_flags(s);
   doc.json["what_would_fit"] = flags;
+  doc.csv = {{"model", "hardware", "fits", "shortfall_bytes"},
+             {{s.model.id, s.device.id, "false", fmt::format("{:.0f}", memory.shortfall.value)}}};
   Notes lines;
   for (const std::string& f : flags) lines.lines.push_back(f);
   doc.blocks.push_back(Paragraph{
