@@ -173,6 +173,14 @@ double distinct_experts(const MoeFeedForward& moe, double tokens) {
   return std::max(k, experts * -std::expm1(tokens * std::log1p(-k / experts)));
 }
 
+Seconds linear_time(const Device& device, const Format& format, double elements, double rows) {
+  const LinearRate& rate = device.achievable.linear_rate(format.arithmetic);
+  Seconds memory = format.size(elements, 1 << 20) / (rate.fraction * device.memory[0].bandwidth);
+  std::optional<FlopRate> peak = device.peak_for(format.arithmetic);
+  Seconds compute = peak ? Flops{2 * elements * rows} / (device.achievable.compute * *peak) : Seconds{};
+  return rate.launch + (device.achievable.overlap == Overlap::max ? larger(memory, compute) : memory + compute);
+}
+
 Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {
   if (tp <= 1) return {};
   const Achievable& a = device.achievable;

@@ -83,6 +83,9 @@ class Pass {
 /// Distinct experts that `tokens` tokens touch under uniform routing: an upper estimate of what a step reads.
 double distinct_experts(const MoeFeedForward& moe, double tokens);
 
+/// One matrix of `elements` in `format` times `rows` rows, its launch included, from the fastest tier.
+Seconds linear_time(const Device& device, const Format& format, double elements, double rows);
+
 /// An all-reduce of `payload` bytes over tp ranks: latency, then the payload over the link. In the scale-up domain or,
 /// beyond it, across the network.
 Seconds all_reduce(const Device& device, Bytes payload, i64 tp);
