@@ -100,7 +100,12 @@ const Catalog& Catalog::built_in() {
   return catalog;
 }
 
-void Catalog::add_file(const std::string& path) { add_text(path, read_file(path)); }
+void Catalog::add_file(const std::string& path) {
+  std::string text = read_file(path);
+  add_text(path, text);
+  Source source(path, text);  // the index sees line starts only; what is no YAML elsewhere must not pass
+  load_yaml(source, text);
+}
 
 void Catalog::add_text(std::string file, std::string text) {
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InputError{file + ": is empty\n"};

@@ -210,6 +210,7 @@ void fields(S& a, F&& f) {
     a.all_reduce[1] = r.four;
     a.all_reduce[2] = r.eight;
   }
+  f("network_latency", a.network_latency, a.network_latency);
   f("hop", a.hop, a.hop);
   f("link", a.link, a.link);
   f("layer_latency", a.layer, a.layer);
@@ -293,6 +294,7 @@ void fields(S& e, F&& f) {
   f("step", e.step, Seconds{});
   f("sequence", e.sequence, Seconds{});
   f("prefill_overlap", e.prefill_overlap, 0.0);
+  f("kv_flag", e.kv_flag, std::string());
   f("command", e.command, std::string());
   f("log_line", e.log_line, std::string());
   f("source", e.source);

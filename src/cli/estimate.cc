@@ -44,6 +44,7 @@ std::optional<Load> load_of(const EstimateOptions& o) {
     if (!share.value) throw InputError{"--cache-hit: " + share.error + "\n"};
     load.cache_hit = *share.value;
   }
+  if (load.concurrency == 0 && load.rate == 0) load.concurrency = 1;
   throw_if_any(problems(load));
   return load;
 }
@@ -53,6 +54,7 @@ int run(const EstimateOptions& o) {
   Setup s{model_of(o.model, catalog), device_of(o.hardware, catalog), {}, {}, {}, {}};
   s.engine = engine_of(o.layout, s.device, catalog);
   s.overrides = o.hardware.overrides;
+  s.reshaped = !o.model.kv_heads.empty() || !o.model.attention.empty();
   s.range = catalog.range(s.device.achievable.basis);
   s.d = deployment_of(o.cache, o.layout, s.model, s.engine);
   if (!o.model.weights.empty()) s.d.weights = format_of_option("--weights", o.model.weights, format("bf16"));
@@ -88,7 +90,7 @@ int run(const EstimateOptions& o) {
   if (o.explain) page.explain();
   page.notes();
   print(page.doc, o.output);
-  return page.memory.fits ? 0 : 1;
+  return page.memory.fits && !page.unstable ? 0 : 1;
 }
 
 }  // namespace
@@ -101,16 +103,18 @@ void add_estimate(CLI::App& app, int& exit_code) {
            "  kvroof estimate llama-2-70b mi300x --attention mha --kv-dtype fp8\n"
            "  kvroof estimate qwen3-32b h100-sxm --tp 2 --input 1k --output 256 --concurrency 64\n"
            "  kvroof estimate qwen3-32b l40s --weights awq --hardware-override bandwidth=1TB/s\n\n"
-           "Exit code 0: fits; 1: does not fit; 2: bad input.");
+           "Exit code 0: fits; 1: does not fit or can't keep up; 2: bad input.");
   add_options(app, o->model);
   add_options(app, o->hardware);
   app.add_option("--context", o->context, "cached tokens of one sequence (default 4096; k = 1024)")
       ->option_text("TOKENS");
   app.add_option("--batch", o->batch, "sequences decoded together, or a list (default: 1 and as many as fit)")
       ->option_text("N[,...]");
-  app.add_option("--input", o->input, "serving: prompt tokens of a request")->option_text("TOKENS");
-  app.add_option("--output", o->generated, "serving: generated tokens of a request")->option_text("TOKENS");
-  app.add_option("--concurrency", o->concurrency, "serving: requests in the system at all times")->option_text("N");
+  app.add_option("--input", o->input, "serving: prompt tokens of a request (default 1024)")->option_text("TOKENS");
+  app.add_option("--output", o->generated, "serving: generated tokens of a request (default 256)")
+      ->option_text("TOKENS");
+  app.add_option("--concurrency", o->concurrency, "serving: requests in the system at all times (default 1)")
+      ->option_text("N");
   app.add_option("--rate", o->rate, "serving: arrivals, such as 4/s; answers the concurrency it settles at")
       ->option_text("RATE");
   app.add_option("--cache-hit", o->cache_hit, "serving: share of prompt tokens found in the prefix cache")

@@ -170,6 +170,7 @@ void EstimatePage::parts() {
 void EstimatePage::serving(const Load& load) {
   Setup whole = s;
   whole.w = {load.input + load.output, 1, 0};
+  whole.d.max_context = 0;
   i64 capacity = memory_of(whole).max_sequences;
   Serving r = serve(s.model, s.device, s.d, s.engine, load, capacity, s.range);
   doc.json["serving"] = {{"input_tokens", load.input},
@@ -189,6 +190,7 @@ void EstimatePage::serving(const Load& load) {
                          {"basis", name_of(r.basis)}};
   doc.blocks.push_back(
       Heading{fmt::format("Serving {} tokens in, {} out", count(double(load.input)), count(double(load.output)))});
+  unstable = !r.stable;
   if (!r.stable) {
     doc.blocks.push_back(Paragraph{
         fmt::format("Does not keep up: {} requests/s arrive, {} requests/s is the most that {} concurrent ones reach.",
@@ -237,13 +239,19 @@ void EstimatePage::notes() {
   }
   if (s.d.eviction.kind != EvictionKind::none)
     lines.lines.push_back("eviction changes what the model sees; its quality is not modelled");
+  if (s.model.max_context && s.w.context > *s.model.max_context)
+    lines.lines.push_back(fmt::format("{} tokens are more than the {} that {} was made for", count(double(s.w.context)),
+                                      count(double(*s.model.max_context)), s.model.id));
+  if (s.w.shared_prefix > 0 && s.engine.layout != Layout::exact)
+    lines.lines.push_back("a shared prefix lowers the floor only: " + s.engine.id +
+                          " is taken to store and read it for each sequence");
   if (s.device.confidence >= Confidence::C)
     lines.lines.push_back(s.device.id + ": the entry's figures are recalled or derived, not looked up");
   if (!s.device.notes.empty())
     lines.lines.push_back(
-        fmt::format("{} notes on the device's figures: kvroof hardware {}", s.device.notes.size(), s.device.id));
+        fmt::format("notes on the device's figures ({}): kvroof hardware {}", s.device.notes.size(), s.device.id));
   for (const std::string& note : s.model.notes) lines.lines.push_back(s.model.id + ": " + note);
-  if (!s.engine.command.empty() && memory.fits) {
+  if (!s.engine.command.empty() && memory.fits && !s.reshaped) {
     std::string command = s.engine.command;
     auto fill = [&](const std::string& key, const std::string& value) {
       for (std::size_t at; (at = command.find(key)) != std::string::npos;) command.replace(at, key.size(), value);
@@ -252,6 +260,10 @@ void EstimatePage::notes() {
     fill("{tp}", std::to_string(s.d.tp));
     fill("{pp}", std::to_string(s.d.pp));
     fill("{context}", std::to_string(s.w.context));
+    if (s.d.memory_fraction && !s.engine.fraction_flag.empty())
+      command += fmt::format(" {} {}", s.engine.fraction_flag, significant(*s.d.memory_fraction, 3));
+    if (s.d.cache.key == format("fp8") && !s.engine.kv_flag.empty()) command += " " + s.engine.kv_flag;
+    if (s.d.weights) command += fmt::format("  (with a checkpoint in {})", s.d.weights->name);
     lines.lines.push_back("to check: " + command);
     lines.lines.push_back(
         fmt::format("its log line: \"{}\"; predicted {} tokens", s.engine.log_line, count(double(memory.max_tokens))));

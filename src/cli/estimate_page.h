@@ -15,6 +15,7 @@ struct EstimatePage {
   Memory memory;
   std::vector<Step> points = {};
   Document doc = {};
+  bool unstable = false;  ///< the arrival rate is more than the deployment serves
 
   void head();
   void memory_facts();

@@ -17,6 +17,7 @@ struct Setup {
   RangeRule range;
   Workload w;
   std::vector<std::string> overrides = {};
+  bool reshaped = false;  ///< a what-if changed the model itself, so no engine can run it
 };
 
 /// Memory of the tightest rank.

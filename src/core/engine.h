@@ -65,6 +65,7 @@ struct Engine {
   Seconds step;                ///< scheduling and sampling once a step
   Seconds sequence;            ///< per sequence of the batch
   double prefill_overlap = 0;  ///< share of a prefill that does not hold up decoding
+  std::string kv_flag;         ///< what asks it for an fp8 cache
   std::string command;         ///< how to start it; {model} {tp} {context} are filled in
   std::string log_line;        ///< the line of its log that would check a prediction
   std::string source;

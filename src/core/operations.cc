@@ -137,7 +137,7 @@ void Pass::collectives(const LayerGroup& g, double tokens) {
 void Pass::head(double rows) {
   Parameters p = count_parameters(model_);
   double count = double(model_.tied_embeddings ? p.input_embedding : p.head) / double(d_.tp) + double(p.other);
-  const Format& f = model_.weights.embeddings;
+  const Format& f = embedding_format(model_, d_);
   const LinearRate& rate = device_.achievable.linear_rate(f.arithmetic);
   Bytes bytes = scale_ * f.size(count, 1 << 20);
   add("head", 1, rate.launch, bytes, rate.fraction, Flops{2.0 * rows * count}, f.arithmetic);
@@ -189,6 +189,7 @@ Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {
   std::optional<Bandwidth> across = device.network ? device.network : device.host_link;
   Bandwidth link = in_domain ? (tp == 2 && device.link->pair ? *device.link->pair : device.link->per_direction)
                              : across.value_or(device.link ? device.link->per_direction : Bandwidth{1e9});
+  if (!in_domain) latency = larger(latency, a.network_latency);
   if (tp > 8) latency = latency * (std::log2(double(tp)) / 3.0);
   return latency + 2.0 * double(tp - 1) / double(tp) * payload / (a.link * link);
 }

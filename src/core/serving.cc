@@ -34,7 +34,9 @@ void settle(Serving& s, const StepCurve& step, const Load& load, double prefill,
   for (int i = 0; i < 60; ++i) {
     double rate = running / (ttft + tokens * tpot);
     decoding = std::min(running, rate * tokens * tpot);
-    double busy = std::min(0.98, rate * prefill * (1 - overlap));  // share of time that prefill holds the devices
+    double others = (running - 1) / running;  // a request does not hold up itself
+    double busy = std::min(
+        0.98, std::max(0.0, others * rate * prefill * (1 - overlap)));  // share of time that prefill holds the devices
     double next = step(decoding) / (1 - busy);
     double wait = busy / (2 * (1 - busy)) * prefill;  // another prompt is being read when this one arrives
     tpot += 0.5 * (next - tpot);
@@ -70,8 +72,11 @@ Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, 
   return sum;
 }
 
-Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
+Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& whole_load,
               i64 capacity, const RangeRule& range) {
+  Load load = whole_load;  // of one replica
+  load.concurrency /= double(d.dp);
+  load.rate /= double(d.dp);
   Serving s;
   s.basis = device.achievable.basis;
   s.prefill = prefill_time(m, device, d, e, load.input, load.cache_hit);
@@ -89,14 +94,18 @@ Serving serve(const Model& m, const Device& device, const Deployment& d, const E
     }
     s.concurrency = s.running;
   } else {
-    double running = std::min(load.concurrency, most);
+    double running = std::max(1.0, std::min(load.concurrency, most));
     settle(s, step, load, s.prefill.value, e.prefill_overlap, running);
     s.concurrency = load.concurrency;
     // The requests that do not fit wait for others to finish.
     if (load.concurrency > running) s.ttft += Seconds{(load.concurrency - running) / s.requests_per_second};
   }
   s.tokens_per_second = s.requests_per_second * double(load.output) * double(d.dp);
-  s.requests_per_second *= double(d.dp);
+  double replicas = double(d.dp);
+  s.requests_per_second *= replicas;
+  s.concurrency *= replicas;
+  s.running *= replicas;
+  s.decoding *= replicas;
   s.tpot_low = range.low * s.tpot;
   s.tpot_high = range.high * s.tpot;
   return s;
@@ -107,7 +116,8 @@ std::vector<Problem> problems(const Load& load) {
   if (load.input < 1) found.push_back({"--input", "must be at least 1 token", ""});
   if (load.output < 1) found.push_back({"--output", "must be at least 1 token", ""});
   if (!(load.cache_hit >= 0 && load.cache_hit <= 1)) found.push_back({"--cache-hit", "must lie in [0, 1]", ""});
-  if ((load.concurrency > 0) == (load.rate > 0)) found.push_back({"--concurrency", "and --rate: give one of them", ""});
+  if (load.concurrency > 0 && load.rate > 0)
+    found.push_back({"--rate", "and --concurrency exclude each other", "a rate settles at a concurrency of its own"});
   return found;
 }
 

@@ -37,7 +37,8 @@ struct Serving {
 Seconds prefill_time(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
                      i64 input, double cache_hit);
 
-/// One replica under the load. `capacity`: sequences of input + output tokens that fit its memory.
+/// The deployment under the load, shared evenly by its replicas. `capacity`: sequences of input + output tokens that
+/// fit the memory of one replica.
 Serving serve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
               const Load& load, i64 capacity, const RangeRule& range);
 
