@@ -58,6 +58,18 @@ TEST_CASE("expected >= floor and low >= floor; every tree re-adds: model x devic
   CHECK(checked == long(everything().models.size() * everything().devices.size() * everything().engines.size() * 2));
 }
 
+TEST_CASE("reductions multiply to the stored bytes, for every model, format and eviction") {
+  for (const Model& m : everything().models)
+    for (const char* name : {"bf16", "fp8", "int8", "q4_0"})
+      for (EvictionKind kind : {EvictionKind::none, EvictionKind::streaming, EvictionKind::heavy_hitters}) {
+        Deployment d;
+        d.cache.key = d.cache.value = format(name);
+        d.eviction = {kind, 4, 2044, 0, 0.2};
+        INFO(m.id << " in " << name);
+        CHECK(worst_sum(explain_reductions(m, d, 50000)) <= 1e-9);
+      }
+}
+
 TEST_CASE("memory trees re-add: model x device x engine") {
   for (const Model& m : everything().models)
     for (const Device& device : everything().devices)

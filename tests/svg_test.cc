@@ -106,7 +106,9 @@ TEST_CASE("the bytes of a tiny chart") {
   std::string svg = draw(chart).svg;
   std::size_t style = svg.find("<style>"), after = svg.find("</style>");
   REQUIRE(style != std::string::npos);
-  CHECK(svg.substr(0, style) + svg.substr(after + 8) == R"(<svg xmlns="http://www.w3.org/2000/svg" class="kvroof" width="720" height="423" viewBox="0 0 720 423" role="img">
+  CHECK(
+      svg.substr(0, style) + svg.substr(after + 8) ==
+      R"(<svg xmlns="http://www.w3.org/2000/svg" class="kvroof" width="720" height="423" viewBox="0 0 720 423" role="img">
 <title>Tiny</title>
 <desc>time against batch. Series: a&lt;b.</desc>
 

@@ -100,7 +100,12 @@ const Catalog& Catalog::built_in() {
   return catalog;
 }
 
-void Catalog::add_file(const std::string& path) { add_text(path, read_file(path)); }
+void Catalog::add_file(const std::string& path) {
+  std::string text = read_file(path);
+  add_text(path, text);
+  Source source(path, text);  // the index sees line starts only; what is no YAML elsewhere must not pass
+  load_yaml(source, text);
+}
 
 void Catalog::add_text(std::string file, std::string text) {
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InputError{file + ": is empty\n"};
@@ -169,16 +174,20 @@ Device Catalog::device(std::string_view name) const {
   Device device;
   device.id = e.id;
   std::string device_class = node["class"] && node["class"].IsScalar() ? node["class"].Scalar() : "";
-  if (const Entry* c = find("classes", device_class)) {
-    Source class_source(c->file, c->text, c->first_line);
-    ValueReader(class_source)
-        .read_fields(entry_node(class_source, *c), device.achievable, "class '" + device_class + "'");
-    class_source.throw_if_any();
-  }
+  if (has("classes", device_class)) device.achievable = family(device_class);
   ValueReader(source).read_fields(node, device, "device '" + e.id + "'");
   if (source.problems().empty()) add_problems(source, node, e.id, device);
   source.throw_if_any();
   return device;
+}
+
+Achievable Catalog::family(std::string_view device_class) const {
+  const Entry& e = need("classes", device_class, "device class");
+  Source source(e.file, e.text, e.first_line);
+  Achievable achievable;
+  ValueReader(source).read_fields(entry_node(source, e), achievable, "class '" + e.id + "'");
+  source.throw_if_any();
+  return achievable;
 }
 
 Engine Catalog::engine(std::string_view name) const {

@@ -38,6 +38,8 @@ class Catalog {
   Model model(std::string_view name) const;
   Device device(std::string_view name) const;
   Engine engine(std::string_view name) const;
+  /// What devices of that class reach where they have no measurements of their own.
+  Achievable family(std::string_view device_class) const;
   RangeRule range(Basis basis) const;
 
   std::vector<std::string> ids(std::string_view section) const;

@@ -210,6 +210,7 @@ void fields(S& a, F&& f) {
     a.all_reduce[1] = r.four;
     a.all_reduce[2] = r.eight;
   }
+  f("network_latency", a.network_latency, a.network_latency);
   f("hop", a.hop, a.hop);
   f("link", a.link, a.link);
   f("layer_latency", a.layer, a.layer);
@@ -291,10 +292,13 @@ void fields(S& e, F&& f) {
   f("conv", e.conv, std::optional<Format>());
   f("state", e.state, std::optional<Format>());
   f("f32_states", e.f32_states, std::vector<std::string>());
+  f("hidden_launch", e.hidden_launch, Seconds{});
   f("layer", e.layer, Seconds{});
   f("layer_per_log2_tp", e.layer_per_log2_tp, Seconds{});
   f("step", e.step, Seconds{});
   f("sequence", e.sequence, Seconds{});
+  f("prefill_overlap", e.prefill_overlap, 0.0);
+  f("kv_flag", e.kv_flag, std::string());
   f("command", e.command, std::string());
   f("log_line", e.log_line, std::string());
   f("source", e.source);

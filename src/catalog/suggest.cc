@@ -31,6 +31,12 @@ int edit_distance(std::string_view first, std::string_view second) {
 std::optional<std::string> nearest(std::string_view text, std::span<const std::string> words) {
   if (text.size() > 200) return std::nullopt;
   const std::string* best = nullptr;
+  for (const std::string& word : words)
+    if (text.size() >= 4 && word.size() > text.size() &&
+        same_ignoring_case(std::string_view(word).substr(0, text.size()), text) &&
+        (!best || word.size() < best->size()))
+      best = &word;
+  if (best) return *best;
   int best_distance = std::max<int>(1, int(text.size()) / 3) + 1;
   for (const std::string& word : words) {
     int distance = edit_distance(text, word);

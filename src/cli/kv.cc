@@ -251,6 +251,9 @@ int run(const KvOptions& o) {
     page.doc.blocks.push_back(Heading{"How it adds up"});
     page.doc.blocks.push_back(Tree{explain_cache(model, d, page.longest)});
     page.doc.json["explain"] = json_of(explain_cache(model, d, page.longest));
+    page.doc.blocks.push_back(Heading{"What each reduction saves (they multiply)"});
+    page.doc.blocks.push_back(Tree{explain_reductions(model, d, page.longest)});
+    page.doc.json["reductions"] = json_of(explain_reductions(model, d, page.longest));
   }
   page.notes();
   print(page.doc, o.output);

@@ -255,6 +255,12 @@ Model model_of(const ModelOptions& o, const Catalog& catalog) {
 }
 
 Device device_of(const HardwareOptions& o, const Catalog& catalog) {
+  std::string_view rest;
+  std::optional<double> counted = parse_decimal(o.device, &rest);
+  if (counted && rest.size() > 1 && rest[0] == 'x' && catalog.has("devices", rest.substr(1)))
+    fail("hardware", "'" + o.device + "': name one device and lay it out, such as " +
+                         catalog.device(rest.substr(1)).id + " --tp " +
+                         o.device.substr(0, o.device.size() - rest.size()));
   Device device = catalog.device(o.device);
   if (std::optional<Bytes> usable = bytes_of_option("--usable-memory", o.usable_memory))
     device.memory[0].capacity = *usable;
@@ -322,6 +328,7 @@ void print(const Document& document, const OutputOptions& options) {
   std::string text = render(document, format_named(options), {terminal_width(), wants_color(options)});
   if (options.file.empty()) {
     std::cout << text << std::flush;
+    if (!std::cout) throw InputError{"standard output: can't be written\n"};
     return;
   }
   std::ofstream out(options.file, std::ios::binary);

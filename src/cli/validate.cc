@@ -27,6 +27,10 @@ struct TableKind {
 constexpr TableKind table_kinds[] = {
     {"memory that engines logged", "measured_quantity", predict_memory},
     {"memory that engines logged, curated", "room_gib", predict_curated_memory},
+    {"decode attention", "kv_len", predict_attention},
+    {"linears", "weight_bytes", predict_linears},
+    {"all-reduces", "msg_bytes", predict_collectives},
+    {"decoding end to end", "tokens_per_s_total", predict_decode},
 };
 
 const TableKind& kind_of(const MeasuredTable& table) {

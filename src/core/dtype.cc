@@ -41,7 +41,8 @@ struct Alias {
 constexpr Alias aliases[] = {
     {"float32", "f32"}, {"fp32", "f32"},     {"bfloat16", "bf16"}, {"float16", "fp16"}, {"f16", "fp16"},
     {"half", "fp16"},   {"fp8_e4m3", "fp8"}, {"fp8_e5m2", "fp8"},  {"e4m3", "fp8"},     {"float8_e4m3fn", "fp8"},
-    {"gptq", "awq"},    {"w4a16", "awq"},    {"int4_wo", "awq"},   {"int8_wo", "w8a8"},
+    {"gptq", "awq"},    {"w4a16", "awq"},    {"int4_wo", "awq"},   {"q4_k_m", "q4_k"},  {"q4_k_s", "q4_k"},
+    {"q5_k_m", "q5_k"}, {"q3_k_m", "q3_k"},  {"int8_wo", "w8a8"},
 };
 
 }  // namespace

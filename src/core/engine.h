@@ -23,12 +23,12 @@ enum class FractionOf { total, free_before_load, free_after_load };
 /// Devices below `large_memory` get the smaller defaults, as vLLM's arg_utils.py does.
 struct ActivationRule {
   Bytes base;
-  double logits_bytes = 0;    ///< per vocabulary entry and sequence of the profiled sampler batch
-  double hidden_bytes = 0;    ///< per token and element of the residual stream
-  double expert_bytes = 0;    ///< per token, chosen expert and element of its rows, on a rank
+  double logits_bytes = 0;          ///< per vocabulary entry and sequence of the profiled sampler batch
+  double hidden_bytes = 0;          ///< per token and element of the residual stream
+  double expert_bytes = 0;          ///< per token, chosen expert and element of its rows, on a rank
   double forward_hidden_bytes = 0;  ///< per token and element of the residual stream, within a layer
   double forward_width_bytes = 0;   ///< per token and element of a rank's dense feed-forward
-  i64 sampler_sequences = 0;  ///< sequences in the profiled sampler batch (max_num_seqs)
+  i64 sampler_sequences = 0;        ///< sequences in the profiled sampler batch (max_num_seqs)
   i64 small_sampler_sequences = 0;
   Bytes large_memory;
 };
@@ -48,27 +48,30 @@ struct Engine {
   Bytes graphs;               ///< captured graphs, when they are taken out of the room
   Bytes small_graphs;         ///< the same on devices below activation.large_memory
   ActivationRule activation;
-  bool divides_heads = false;     ///< tp must divide the KV heads or be divided by them
-  bool pipelined = true;          ///< pipeline stages work on different batches at once
-  bool reports_requests = false;  ///< logs tokens as concurrency * max length (vLLM from 0.21)
-  double sliding_ratio = 1;       ///< SGLang: tokens of the sliding pool per token of the full pool
-  double state_ratio = 0;         ///< SGLang: memory of states per memory of KV
-  i64 state_slots = 0;            ///< slots beyond the requests' own
-  std::string since;               ///< month its first version came out, `2026-05`
-  bool full_windows = false;       ///< windowed layers keep every token
-  bool windows_in_16_bit = false;  ///< windowed layers stay f16 whatever the cache's format
-  bool unshares_kv = false;        ///< layers that share another's cache get one of their own
-  bool pads_experts = false;       ///< mxfp4 experts are widened to the kernels' tiles
-  bool pads_values = false;        ///< values are as wide as keys
+  bool divides_heads = false;           ///< tp must divide the KV heads or be divided by them
+  bool pipelined = true;                ///< pipeline stages work on different batches at once
+  bool reports_requests = false;        ///< logs tokens as concurrency * max length (vLLM from 0.21)
+  double sliding_ratio = 1;             ///< SGLang: tokens of the sliding pool per token of the full pool
+  double state_ratio = 0;               ///< SGLang: memory of states per memory of KV
+  i64 state_slots = 0;                  ///< slots beyond the requests' own
+  std::string since;                    ///< month its first version came out, `2026-05`
+  bool full_windows = false;            ///< windowed layers keep every token
+  bool windows_in_16_bit = false;       ///< windowed layers stay f16 whatever the cache's format
+  bool unshares_kv = false;             ///< layers that share another's cache get one of their own
+  bool pads_experts = false;            ///< mxfp4 experts are widened to the kernels' tiles
+  bool pads_values = false;             ///< values are as wide as keys
   bool packs_sparse_latents = false;    ///< fp8 latents with an indexer are stored as fp8_ds_mla
   std::optional<Format> conv, state;    ///< formats states are kept in; unset: the deployment's
   std::vector<std::string> f32_states;  ///< families or ids whose config asks for f32 states instead
-  Seconds layer;                  ///< small ops of one layer: norms, rope, activation, quantisation
+  Seconds hidden_launch;  ///< of each op's launch, what a whole-model graph hides (kernels were timed alone)
+  Seconds layer;          ///< small ops of one layer: norms, rope, activation, quantisation
   Seconds layer_per_log2_tp;
-  Seconds step;          ///< scheduling and sampling once a step
-  Seconds sequence;      ///< per sequence of the batch
-  std::string command;   ///< how to start it; {model} {tp} {context} are filled in
-  std::string log_line;  ///< the line of its log that would check a prediction
+  Seconds step;                ///< scheduling and sampling once a step
+  Seconds sequence;            ///< per sequence of the batch
+  double prefill_overlap = 0;  ///< share of a prefill that does not hold up decoding
+  std::string kv_flag;         ///< what asks it for an fp8 cache
+  std::string command;         ///< how to start it; {model} {tp} {context} are filled in
+  std::string log_line;        ///< the line of its log that would check a prediction
   std::string source;
 };
 

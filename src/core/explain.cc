@@ -47,7 +47,69 @@ Node explain_group(const LayerGroup& g, const Deployment& d, i64 tokens) {
   return group;
 }
 
+/// The group with keys and values for every query head and no window.
+LayerGroup as_mha(const LayerGroup& g) {
+  LayerGroup plain = g;
+  if (const auto* latent = std::get_if<LatentAttention>(&g.attention))
+    plain.attention = FullAttention{
+        {latent->query_heads, latent->query_heads, latent->nope_dim + latent->rope_dim, latent->value_dim}};
+  if (Heads* heads = heads_of(plain.attention)) heads->kv = heads->query;
+  return plain;
+}
+
+LayerGroup without_window(const LayerGroup& g) {
+  LayerGroup plain = g;
+  const Heads* heads = heads_of(g.attention);
+  bool windowed =
+      std::holds_alternative<SlidingAttention>(g.attention) || std::holds_alternative<ChunkedAttention>(g.attention);
+  if (heads && windowed) plain.attention = FullAttention{*heads};
+  return plain;
+}
+
+/// Multiplies the product so far by what one change makes of it.
+void add_factor(Node& product, double& so_far, double now, const char* label, const char* why) {
+  if (so_far == 0 || now == so_far) return;
+  product.parts.push_back(leaf(label, now / so_far, Measure::ratio, why));
+  so_far = now;
+}
+
+Node reductions_of(const LayerGroup& g, const Deployment& d, i64 tokens) {
+  double stored_bytes = double(g.count) * layer_stored(g, tokens, d).value;
+  Node group{group_label(g), stored_bytes, Measure::bytes, Rule::product, "", {}};
+  if (!heads_of(g.attention) && !std::holds_alternative<LatentAttention>(g.attention)) {
+    group.rule = Rule::given;
+    group.why = "constant";
+    return group;
+  }
+  Deployment plain = d;
+  plain.cache = {};
+  plain.eviction = {};
+  auto bytes = [&](const LayerGroup& of, const Deployment& in) {
+    return double(g.count) * layer_stored(of, tokens, in).value;
+  };
+  LayerGroup owner = g;
+  owner.shares_kv = false;
+  double now = bytes(as_mha(without_window(owner)), plain);
+  group.parts.push_back(leaf("as MHA in bf16, every token", now, Measure::bytes));
+  add_factor(group, now, bytes(without_window(owner), plain), "head sharing", "KV heads or latent against query heads");
+  add_factor(group, now, bytes(owner, plain), "window", "tokens kept");
+  Deployment formatted = plain;
+  formatted.cache = d.cache;
+  add_factor(group, now, bytes(owner, formatted), "formats", "bytes of an element, scales included");
+  add_factor(group, now, bytes(owner, d), "eviction", "quality is not modelled");
+  if (g.shares_kv) group.parts.push_back(leaf("shared with an earlier layer", 0, Measure::ratio));
+  return group;
+}
+
 }  // namespace
+
+Node explain_reductions(const Model& model, const Deployment& d, i64 tokens) {
+  Node root{"stored for one sequence", sequence_cache(model, tokens, d).value, Measure::bytes, Rule::sum, "", {}};
+  for (const LayerGroup& g : model.layers)
+    if (!std::holds_alternative<NoAttention>(g.attention)) root.parts.push_back(reductions_of(g, d, tokens));
+  if (root.parts.empty()) root.rule = Rule::given;
+  return root;
+}
 
 std::string_view name_of(Rule rule) {
   constexpr std::string_view names[] = {"given", "sum", "product", "slowest", "smallest", "rest"};

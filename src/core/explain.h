@@ -33,6 +33,9 @@ double recomputed(const Node& node);
 
 /// KV cache of one sequence by layer group: count x elements x bytes.
 Node explain_cache(const Model& model, const Deployment& deployment, i64 tokens);
+/// The same bytes as what is saved: per layer group, the group as MHA in bf16 keeping every token, times one
+/// factor for head sharing, window, formats and eviction each. Reductions multiply.
+Node explain_reductions(const Model& model, const Deployment& deployment, i64 tokens);
 Node explain_memory(const Model& model, const Device& device, const Memory& memory);
 Node explain_step(const Step& step);
 Node explain_floor(const Step& step);

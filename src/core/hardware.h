@@ -65,6 +65,7 @@ struct Achievable {
   std::array<std::optional<LinearRate>, 7> linears;  ///< by Arithmetic
   std::array<std::optional<AttentionRate>, 7> attention;
   Seconds all_reduce[3] = {};  ///< small messages over 2, 4 and 8 devices
+  Seconds network_latency;     ///< of a collective that leaves the scale-up domain
   Seconds hop;                 ///< handing activations to the next pipeline stage
   double link = 0.7;           ///< share of the link's bandwidth a collective reaches
   Seconds layer;               ///< fixed time per layer not in the ops (SRAM parts: all of it)

@@ -19,7 +19,7 @@ Bytes embedding_bytes(const Model& m, const Deployment& d, i64 stage) {
   if (last) count += double(p.head) / tp + double(p.other);
   if (last && !first && m.tied_embeddings)
     count += double(p.input_embedding) / tp;  // the tied head is copied to the last stage
-  return sized(count, m.weights.embeddings);
+  return sized(count, embedding_format(m, d));
 }
 
 Bytes usable_memory(const Device& device) {
@@ -57,8 +57,16 @@ Memory fit_stage(const Model& model, const Device& device, const Deployment& d, 
 
 }  // namespace
 
+const Format& embedding_format(const Model& model, const Deployment& deployment) {
+  if (!deployment.weights || deployment.weights->source.substr(0, 4) != "ggml") return model.weights.embeddings;
+  static constexpr std::string_view widest_kept = "q6_k";
+  const Format& q6 = format(widest_kept);
+  bool smaller = deployment.weights->bytes * q6.elements < q6.bytes * deployment.weights->elements;
+  return smaller ? q6 : *deployment.weights;
+}
+
 const Format& format_of(const Model& model, const Deployment& deployment, WeightRole role) {
-  if (role == WeightRole::embedding) return model.weights.embeddings;
+  if (role == WeightRole::embedding) return embedding_format(model, deployment);
   if (deployment.weights) return *deployment.weights;
   return role == WeightRole::expert ? model.weights.experts : model.weights.linears;
 }
@@ -176,6 +184,9 @@ std::vector<Problem> problems(const Model& model, const Device& device, const De
                      device.id + " has no known link, so tensor parallelism over " + std::to_string(d.tp) +
                          " devices can't be timed",
                      "use --pp, or another device"});
+  if (d.max_context > 0 && d.max_context < w.context)
+    found.push_back({"--max-model-len",
+                     std::to_string(d.max_context) + " is less than the context of " + std::to_string(w.context), ""});
   if (d.memory_fraction && !(*d.memory_fraction > 0 && *d.memory_fraction <= 1))
     found.push_back({"--memory-fraction", "must lie in (0, 1]", ""});
   double most = double(w.batch) * sequence_cache(model, w.context, d).value;

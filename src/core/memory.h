@@ -39,6 +39,9 @@ double checkpoint_scale(const Model& model, const Deployment& deployment);
 Bytes all_weights(const Model& model, const Deployment& deployment);
 /// The format a matrix of that role is stored in.
 const Format& format_of(const Model& model, const Deployment& deployment, WeightRole role);
+/// The format of embeddings and head: the checkpoint's, or q6_k where `--weights` asks for a smaller ggml format,
+/// as llama.cpp's quantisation does.
+const Format& embedding_format(const Model& model, const Deployment& deployment);
 /// Share of a matrix that one rank of tensor parallelism holds.
 double split_share(Split split, const Attention& attention, const Deployment& deployment);
 

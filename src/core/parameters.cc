@@ -4,7 +4,12 @@ namespace kvroof {
 namespace {
 
 Linear dense(std::string_view name, Split split, i64 parameters) {
-  return {name, WeightRole::linear, split, parameters, parameters};
+  return {name, WeightRole::linear, split, parameters, parameters, false};
+}
+
+Linear fused(Linear linear) {
+  linear.fused = true;
+  return linear;
 }
 
 bool has_kv_projection(const LayerGroup& group) { return !group.shares_kv || group.own_kv_projection; }
@@ -13,8 +18,8 @@ void add_head_linears(std::vector<Linear>& out, const Model& m, const LayerGroup
   i64 gate = g.projections.output_gate ? 2 : 1;
   out.push_back(dense("q", Split::query_heads, m.hidden * h.query * h.key_dim * gate));
   if (has_kv_projection(g)) {
-    out.push_back(dense("k", Split::kv_heads, m.hidden * h.kv * h.key_dim));
-    if (!g.projections.value_from_key) out.push_back(dense("v", Split::kv_heads, m.hidden * h.kv * h.value_dim));
+    out.push_back(fused(dense("k", Split::kv_heads, m.hidden * h.kv * h.key_dim)));
+    if (!g.projections.value_from_key) out.push_back(fused(dense("v", Split::kv_heads, m.hidden * h.kv * h.value_dim)));
   }
   out.push_back(dense("o", Split::query_heads, h.query * h.value_dim * m.hidden));
 }
@@ -27,7 +32,7 @@ void add_latent_linears(std::vector<Linear>& out, const Model& m, const LatentAt
   } else {
     out.push_back(dense("q", Split::query_heads, m.hidden * a.query_heads * key_dim));
   }
-  out.push_back(dense("kv down", Split::none, m.hidden * (a.kv_lora_rank + a.rope_dim)));
+  out.push_back(fused(dense("kv down", Split::none, m.hidden * (a.kv_lora_rank + a.rope_dim))));
   out.push_back(dense("kv up", Split::query_heads, a.kv_lora_rank * a.query_heads * (a.nope_dim + a.value_dim)));
   out.push_back(dense("o", Split::query_heads, a.query_heads * a.value_dim * m.hidden));
   if (a.indexer) {
@@ -57,7 +62,7 @@ void add_feed_forward_linears(std::vector<Linear>& out, const Model& m, const Fe
     i64 one = e->matrices * width_in * e->width;
     out.push_back(dense("router", Split::none, m.hidden * e->experts));
     if (e->expert_hidden > 0) out.push_back(dense("latent", Split::none, 2 * m.hidden * e->expert_hidden));
-    out.push_back({"experts", WeightRole::expert, Split::experts, e->experts * one, e->top_k * one});
+    out.push_back({"experts", WeightRole::expert, Split::experts, e->experts * one, e->top_k * one, false});
     if (e->shared_width > 0)
       out.push_back(dense("shared expert", Split::feed_forward, e->matrices * m.hidden * e->shared_width));
   }

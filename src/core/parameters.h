@@ -27,6 +27,7 @@ struct Linear {
   Split split = Split::none;
   i64 parameters = 0;
   i64 active = 0;
+  bool fused = false;  ///< rides along in the launch of the matrix before it (q, k and v are one)
 };
 
 /// The matrices of one layer of the group, in the order a step runs them.

@@ -5,25 +5,12 @@
 // fractions per op, plus the engine's own costs. The range comes from the basis of those constants.
 #pragma once
 
-#include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/memory.h"
+#include "core/operations.h"
 
 namespace kvroof {
-
-/// One line of a step's account. Over all layers and stages; parts of a step sum to its expected time.
-struct StepPart {
-  std::string_view name;   ///< weights, experts, kv cache, collectives, …
-  std::string_view bound;  ///< memory | compute | latency: what its largest share is
-  Seconds seconds;
-  Seconds memory;   ///< of these: streaming bytes
-  Seconds compute;  ///< arithmetic beyond the streaming
-  Seconds fixed;    ///< launches, hops and other constants
-  Bytes bytes;      ///< moved per rank
-  Flops flops;      ///< done per rank
-};
 
 struct Step {
   i64 batch = 0;
@@ -49,8 +36,5 @@ struct RangeRule {
 /// One decode step of `workload.batch` sequences on one replica.
 Step decode_step(const Model& model, const Device& device, const Deployment& deployment, const Workload& workload,
                  const Engine& engine, const RangeRule& range);
-
-/// Distinct experts that `tokens` tokens touch under uniform routing: an upper estimate of what a step reads.
-double distinct_experts(const MoeFeedForward& moe, double tokens);
 
 }  // namespace kvroof

@@ -60,9 +60,9 @@ std::string speed_of(double tokens_per_second) { return significant(tokens_per_s
 std::string ratio(double value) { return significant(value, 3) + "x"; }
 
 std::string parameters(double number) {
-  if (number >= 0.9995e12) return significant(number / 1e12, 4) + " T";
-  if (number >= 0.9995e9) return significant(number / 1e9, 4) + " B";
-  if (number >= 0.9995e6) return significant(number / 1e6, 4) + " M";
+  if (number >= 0.99995e12) return significant(number / 1e12, 4) + " T";
+  if (number >= 0.99995e9) return significant(number / 1e9, 4) + " B";
+  if (number >= 0.99995e6) return significant(number / 1e6, 4) + " M";
   return count(number);
 }
 

@@ -1,0 +1,30 @@
+// The page that an estimate prints, section by section; each fills the text, the JSON and the CSV together.
+#pragma once
+
+#include <vector>
+
+#include "cli/what_if.h"
+#include "core/serving.h"
+#include "render/document.h"
+
+namespace kvroof {
+
+/// The page of one estimate.
+struct EstimatePage {
+  const Setup& s;
+  Memory memory;
+  std::vector<Step> points = {};
+  Document doc = {};
+  bool unstable = false;  ///< the arrival rate is more than the deployment serves
+
+  void head();
+  void memory_facts();
+  void speed();
+  void parts();
+  void serving(const Load& load);
+  void does_not_fit();
+  void notes();
+  void explain();
+};
+
+}  // namespace kvroof

@@ -1,0 +1,47 @@
+// Serving: prompts and decoding share the devices in a closed loop.
+//
+// With B requests in the system, X = B / (TTFT + (output-1)·TPOT) of them finish a second, and
+// B_dec = X·(output-1)·TPOT are decoding. Every finished request has cost one prefill, most of which stands
+// in the way of the decoders: TPOT = step(B_dec) + TPOT·X·prefill·(1-overlap). KV capacity caps what runs at
+// once; the rest queues, which shows in TTFT. An arrival rate settles at the concurrency it needs, or at none.
+#pragma once
+
+#include "core/step.h"
+
+namespace kvroof {
+
+/// What is asked of a server. Either concurrency or rate is given.
+struct Load {
+  i64 input = 1024;        ///< prompt tokens
+  i64 output = 256;        ///< generated tokens
+  double concurrency = 0;  ///< requests in the system at all times
+  double rate = 0;         ///< arrivals per second
+  double cache_hit = 0;    ///< share of prompt tokens found in the prefix cache
+};
+
+struct Serving {
+  bool stable = true;      ///< false: no concurrency keeps up with the rate
+  double concurrency = 0;  ///< requests in the system
+  double decoding = 0;     ///< of them decoding at one moment
+  double running = 0;      ///< admitted by the KV capacity; the rest queues
+  Seconds prefill;         ///< of one prompt alone
+  Seconds ttft;
+  Seconds tpot;
+  Seconds tpot_low, tpot_high;
+  double requests_per_second = 0;
+  double tokens_per_second = 0;  ///< generated
+  Basis basis = Basis::datasheet_only;
+};
+
+/// Time from a prompt's first token to its last, alone on the replica, in chunks of the scheduler's size.
+Seconds prefill_time(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
+                     i64 input, double cache_hit);
+
+/// The deployment under the load, shared evenly by its replicas. `capacity`: sequences of input + output tokens that
+/// fit the memory of one replica.
+Serving serve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
+              const Load& load, i64 capacity, const RangeRule& range);
+
+std::vector<Problem> problems(const Load& load);
+
+}  // namespace kvroof
