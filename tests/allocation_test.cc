@@ -176,7 +176,9 @@ TEST_CASE("SGLang: pools by kind, with a page to spare and no sharing between la
   }
   Deployment d;
   d.tp = 4;
-  for (const CachePool& p : pools(model("mimo-v2-flash"), d, engine("sglang"), 0, 375360, 1)) {
+  Engine paged = engine("sglang");
+  paged.block_tokens = 64;  // --page-size
+  for (const CachePool& p : pools(model("mimo-v2-flash"), d, paged, 0, 375360, 1)) {
     if (p.limit == 0) continue;
     CHECK(p.key.value / GiB == Approx(8.38).margin(0.005));
     CHECK(p.value.value / GiB == Approx(5.59).margin(0.005));

@@ -17,14 +17,14 @@ Serving serving(Load load, i64 capacity = 1000, i64 tp = 2) {
                {0.87, 1.18});
 }
 
-TEST_CASE("one request alone: TPOT is the step, TTFT the prefill and one step") {
+TEST_CASE("one request alone waits for nobody: TPOT is the step, TTFT the prefill") {
   Deployment d;
   d.tp = 2;
   Serving s = serving({1024, 4096, 1, 0, 0});
   Step step = decode_step(catalog().model("qwen3-32b"), catalog().device("h100-sxm"), d, {1024 + 2048, 1, 0},
                           catalog().engine("vllm"), {1, 1});
   CHECK(s.tpot.value == Approx(step.expected.value).epsilon(0.02));
-  CHECK(s.ttft.value == Approx(s.prefill.value + s.tpot.value).epsilon(0.02));
+  CHECK(s.ttft.value == Approx(s.prefill.value));
 }
 
 TEST_CASE("Little's law: requests in the system = rate x time in it") {
@@ -52,6 +52,16 @@ TEST_CASE("KV capacity caps what runs; the rest queues and shows in TTFT") {
   CHECK(capped.running == 16);
   CHECK(capped.tpot < free.tpot);
   CHECK(capped.ttft > free.ttft);
+}
+
+TEST_CASE("throughput never exceeds what prefill allows, and little load costs what one request does") {
+  for (i64 output : {1, 4, 64}) {
+    Serving s = serving({4096, output, 400, 0, 0});
+    CHECK(s.requests_per_second <= 1 / s.prefill.value);
+    CHECK(s.requests_per_second * (s.ttft.value + double(output - 1) * s.tpot.value) == Approx(400).epsilon(0.01));
+  }
+  CHECK(serving({1024, 128, 0, 0.001, 0}).requests_per_second == Approx(0.001));
+  CHECK(!serving({1024, 128, 8, 0, 0}, 0).stable);
 }
 
 TEST_CASE("a rate settles at the concurrency it needs, or at none") {

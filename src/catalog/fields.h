@@ -286,7 +286,8 @@ void fields(S& e, F&& f) {
   f("full_windows", e.full_windows, false);
   f("windows_in_16_bit", e.windows_in_16_bit, false);
   f("unshares_kv", e.unshares_kv, false);
-  f("pads_experts", e.pads_experts, false);
+  f("expert_hidden_tile", e.expert_hidden_tile, i64(1));
+  f("expert_width_tile", e.expert_width_tile, i64(1));
   f("pads_values", e.pads_values, false);
   f("packs_sparse_latents", e.packs_sparse_latents, false);
   f("conv", e.conv, std::optional<Format>());

@@ -74,19 +74,17 @@ int run(const EstimateOptions& o) {
   }
   page.head();
   page.memory_facts();
-  if (page.memory.fits) {
-    for (i64 batch : batches) {
-      Workload w = s.w;
-      w.batch = batch;
-      page.points.push_back(decode_step(s.model, s.device, s.d, w, s.engine, s.range));
-    }
-    page.speed();
-    page.parts();
-    if (load) page.serving(*load);
-  } else {
-    page.doc.json["points"] = Json::array();
-    page.does_not_fit();
+  // Of a list of batches those that fit are answered; the largest decides whether all do.
+  for (i64 batch : batches) {
+    if (batch > page.memory.max_sequences && !page.memory.fits) continue;
+    Workload w = s.w;
+    w.batch = batch;
+    page.points.push_back(decode_step(s.model, s.device, s.d, w, s.engine, s.range));
   }
+  page.speed();
+  page.parts();
+  if (load && page.memory.fits) page.serving(*load);
+  if (!page.memory.fits) page.does_not_fit();
   if (o.explain) page.explain();
   page.notes();
   print(page.doc, o.output);

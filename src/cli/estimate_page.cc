@@ -121,6 +121,7 @@ void EstimatePage::speed() {
                      "max_sequences",
                      "kv_room_bytes"};
   doc.json["points"] = Json::array();
+  if (points.empty()) return;
   for (const Step& p : points) {
     table.rows.push_back(
         {count(double(p.batch)), p.floor_claimed ? duration(p.floor) : "-", duration(p.expected),
@@ -191,6 +192,11 @@ void EstimatePage::serving(const Load& load) {
   doc.blocks.push_back(
       Heading{fmt::format("Serving {} tokens in, {} out", count(double(load.input)), count(double(load.output)))});
   unstable = !r.stable;
+  if (capacity == 0) {
+    doc.blocks.push_back(
+        Paragraph{fmt::format("Not one request of {} tokens fits.", count(double(load.input + load.output)))});
+    return;
+  }
   if (!r.stable) {
     doc.blocks.push_back(Paragraph{
         fmt::format("Does not keep up: {} requests/s arrive, {} requests/s is the most that {} concurrent ones reach.",
@@ -213,8 +219,9 @@ void EstimatePage::does_not_fit() {
   doc.blocks.push_back(Heading{fmt::format("Does not fit: {} short on each device", size(memory.shortfall))});
   std::vector<std::string> flags = fitting_flags(s);
   doc.json["what_would_fit"] = flags;
-  doc.csv = {{"model", "hardware", "fits", "shortfall_bytes"},
-             {{s.model.id, s.device.id, "false", fmt::format("{:.0f}", memory.shortfall.value)}}};
+  if (points.empty())
+    doc.csv = {{"model", "hardware", "fits", "shortfall_bytes"},
+               {{s.model.id, s.device.id, "false", fmt::format("{:.0f}", memory.shortfall.value)}}};
   Notes lines;
   for (const std::string& f : flags) lines.lines.push_back(f);
   doc.blocks.push_back(Paragraph{

@@ -249,8 +249,12 @@ Format format_of_option(const std::string& option, const std::string& text, cons
 Model model_of(const ModelOptions& o, const Catalog& catalog) {
   Model model = find_model(o.model, catalog);
   if (!o.kv_heads.empty() && !o.attention.empty()) fail("--kv-heads", "and --attention say the same thing; give one");
+  double scale = checkpoint_scale(model, {});  // a file's exact bytes go with the shape that changes
+  bool from_file = model.weight_bytes.has_value();
+  model.weight_bytes.reset();
   if (!o.kv_heads.empty()) model = with_kv_heads(model, kv_heads_of(o.kv_heads, model));
   if (!o.attention.empty()) model = with_attention(o.attention, model);
+  if (from_file) model.weight_bytes = scale * all_weights(model, {}).value;
   return model;
 }
 
@@ -284,10 +288,13 @@ void describe(CLI::App& app, const std::string& examples) {
 }
 
 void apply(const CacheOptions& cache, const Model& model, Deployment& d) {
-  (void)model;
   Format both = format_of_option("--kv-dtype", cache.kv_dtype, format("bf16"));
   d.cache.key = format_of_option("--k-dtype", cache.k_dtype, both);
   d.cache.value = format_of_option("--v-dtype", cache.v_dtype, both);
+  bool latent = false;
+  for (const LayerGroup& g : model.layers) latent |= std::holds_alternative<LatentAttention>(g.attention);
+  if (!latent && (d.cache.key.name == "fp8_ds_mla" || d.cache.value.name == "fp8_ds_mla"))
+    fail("--kv-dtype", "fp8_ds_mla packs MLA latents; " + model.id + " has none");
   d.cache.state = format_of_option("--state-dtype", cache.state_dtype, format("f32"));
   if (!cache.evict.empty()) d.eviction = eviction_of(cache.evict);
 }

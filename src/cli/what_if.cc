@@ -34,6 +34,7 @@ std::vector<WhatIf> what_ifs(const Setup& s) {
 
 /// The longest context at which the batch still fits, in steps of 1,024 tokens; 0 when none does.
 i64 longest_context(Setup s) {
+  if (s.w.shared_prefix > 0) return 0;  // a shorter context would cut the prefix
   i64 low = 0, high = s.w.context / 1024;
   while (low < high) {
     i64 middle = (low + high + 1) / 2;

@@ -57,8 +57,8 @@ double rank_share(const Attention& attention, i64 tp) {
 i64 kept_tokens(const Attention& attention, i64 tokens, const Eviction& eviction) {
   if (eviction.kind == EvictionKind::none || !is_growing(attention)) return tokens;
   if (eviction.kind == EvictionKind::streaming) return std::min(tokens, eviction.sinks + eviction.window);
-  i64 budget =
-      eviction.budget_share > 0 ? i64(std::ceil(eviction.budget_share * double(tokens))) : eviction.budget_tokens;
+  i64 budget = eviction.budget_share > 0 ? i64(std::ceil(eviction.budget_share * double(tokens) - 1e-9))
+                                         : eviction.budget_tokens;
   return std::min(tokens, std::max<i64>(budget, 1));
 }
 

@@ -58,7 +58,8 @@ struct Engine {
   bool full_windows = false;            ///< windowed layers keep every token
   bool windows_in_16_bit = false;       ///< windowed layers stay f16 whatever the cache's format
   bool unshares_kv = false;             ///< layers that share another's cache get one of their own
-  bool pads_experts = false;            ///< mxfp4 experts are widened to the kernels' tiles
+  i64 expert_hidden_tile = 1;           ///< mxfp4 experts are widened to tiles of the kernels: along the hidden size
+  i64 expert_width_tile = 1;            ///< and along their own width
   bool pads_values = false;             ///< values are as wide as keys
   bool packs_sparse_latents = false;    ///< fp8 latents with an indexer are stored as fp8_ds_mla
   std::optional<Format> conv, state;    ///< formats states are kept in; unset: the deployment's

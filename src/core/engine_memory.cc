@@ -61,15 +61,15 @@ Bytes runtime_bytes(const Device& device, const Deployment& d, const Engine& e) 
   return e.runtime + (d.tp > 1 ? e.runtime_tp : Bytes{}) + graphs;
 }
 
-/// Both matmuls of an mxfp4 expert run on tiles of 256 rows of the hidden size and 128 of a rank's width.
 Bytes expert_padding(const Model& m, const Deployment& d, const Engine& e, i64 stage) {
   const Format& f = format_of(m, d, WeightRole::expert);
-  if (!e.pads_experts || !(f == format("mxfp4"))) return {};
+  if (!(f == format("mxfp4"))) return {};
   Bytes sum;
   for (const LayerGroup& g : m.layers)
     if (const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward)) {
       i64 hidden = moe->expert_hidden > 0 ? moe->expert_hidden : m.hidden, width = ceil_div(moe->width, d.tp);
-      double added = double(round_up(hidden, 256)) * double(round_up(width, 128)) - double(hidden) * double(width);
+      double added = double(round_up(hidden, e.expert_hidden_tile)) * double(round_up(width, e.expert_width_tile)) -
+                     double(hidden) * double(width);
       double matrices = double(moe->matrices * moe->experts * stage_layers(g.count, stage, d.pp));
       sum += f.size(matrices * added, 1 << 20);
     }

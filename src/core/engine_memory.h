@@ -18,7 +18,7 @@ Bytes activation_bytes(const Model& model, const Device& device, const Deploymen
 /// Context, libraries and communication buffers of a rank, and graphs where they are taken out of the room.
 Bytes runtime_bytes(const Device& device, const Deployment& deployment, const Engine& engine);
 
-/// What the engine's kernels add to a rank's weights by widening experts to whole tiles.
+/// What the engine's kernels add to a rank's weights by widening mxfp4 experts to whole tiles.
 Bytes expert_padding(const Model& model, const Deployment& deployment, const Engine& engine, i64 stage);
 
 }  // namespace kvroof

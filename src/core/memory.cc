@@ -16,7 +16,7 @@ Bytes embedding_bytes(const Model& m, const Deployment& d, i64 stage) {
   bool first = stage == 0, last = stage == d.pp - 1;
   double count = 0;
   if (first) count += double(p.input_embedding) / tp + double(p.positions) + double(p.encoder) / tp;
-  if (last) count += double(p.head) / tp + double(p.other);
+  if (last) count += double(p.head) / tp + double(p.final_norm);
   if (last && !first && m.tied_embeddings)
     count += double(p.input_embedding) / tp;  // the tied head is copied to the last stage
   return sized(count, embedding_format(m, d));
@@ -34,8 +34,8 @@ Memory fit_stage(const Model& model, const Device& device, const Deployment& d, 
   Memory m;
   m.stage = stage;
   m.usable = usable_memory(device);
-  m.weights = d.weight_bytes ? *d.weight_bytes : rank_weights(model, d, stage);
-  m.runtime = e.runtime + (d.tp * d.pp > 1 ? e.runtime_tp : Bytes{}) + e.graphs;
+  m.weights = d.weight_bytes ? *d.weight_bytes : rank_weights(model, d, stage) + expert_padding(model, d, e, stage);
+  m.runtime = runtime_bytes(device, d, e);
   m.activation = d.activation_bytes ? *d.activation_bytes : activation_bytes(model, device, d, e, stage);
   double fraction = d.memory_fraction.value_or(e.memory_fraction);
   Bytes base =
@@ -94,6 +94,8 @@ Bytes unscaled_weights(const Model& model, const Deployment& d, i64 stage) {
       layer += sized(double(l.parameters) * split_share(l.split, g.attention, d), format_of(model, d, l.role));
     sum += layers * layer;
   }
+  if (stage == d.pp - 1)
+    sum += sized(double(count_parameters(model).other) / double(d.tp), format_of(model, d, WeightRole::linear));
   return sum;
 }
 

@@ -5,7 +5,7 @@
 
 namespace kvroof {
 
-Placement::Placement(const Device& device, Bytes resident) : device_(device) {
+Placement::Placement(const Device& device, Bytes resident) : device_(device), resident_(larger(resident, Bytes{1})) {
   double whole = std::max(1.0, resident.value), left = whole;
   for (const MemoryTier& tier : device.memory) {
     double here = std::min(left, tier.capacity.value);
@@ -24,8 +24,14 @@ Seconds Placement::stream(Bytes bytes, double fraction) const {
 
 Seconds Placement::stream_bound(Bytes bytes) const {
   Seconds most;
-  for (std::size_t i = 0; i < share_.size(); ++i)
-    if (share_[i] > 0) most = larger(most, share_[i] * bytes / device_.memory[i].reachable());
+  Bytes left = bytes;
+  double times = std::max(1.0, bytes / resident_);  // states move twice a step: read and written
+  for (const MemoryTier& tier : device_.memory) {
+    bool last = &tier == &device_.memory.back();
+    Bytes here = last ? left : smaller(left, times * tier.capacity);
+    most = larger(most, here / tier.reachable());
+    left -= here;
+  }
   return most;
 }
 
@@ -109,7 +115,7 @@ void Pass::decode_attention(const LayerGroup& g, double batch, i64 context, i64 
   const AttentionRate& rate = device_.achievable.attention_rate(format);
   double tiles = batch * double(ceil_div(shards(g.attention), d_.tp));
   Seconds tile = device_.cores ? tiles / double(*device_.cores) * rate.tile : Seconds{};
-  add("kv cache", layers, rate.launch + tile, bytes, rate.fraction, flops, Arithmetic::bf16);
+  add("kv cache", layers, rate.launch + tile, bytes, rate.fraction, flops, format);
   // With cascade attention at its best a common prefix is read once, not once per sequence.
   least_bytes_ += layers * (bytes - (batch - 1) * share * prefix_bytes(g, shared_prefix));
 }
@@ -118,7 +124,13 @@ void Pass::prefill_attention(const LayerGroup& g, double tokens, double cached) 
   if (std::holds_alternative<NoAttention>(g.attention)) return;
   // Each new token attends to those before it: the mean of the first and the last one's context.
   double mean = cached + tokens / 2;
-  Flops flops = tokens / double(d_.tp) * attention_flops(g.attention, i64(std::max(1.0, mean)));
+  i64 attended = i64(std::max(1.0, mean));
+  Flops flops = tokens / double(d_.tp) * attention_flops(g.attention, attended);
+  if (const auto* latent =
+          std::get_if<LatentAttention>(&g.attention))  // prompts are not absorbed: keys and values per head
+    flops = tokens / double(d_.tp) *
+            Flops{2.0 * double(latent->query_heads) * double(latent->nope_dim + latent->rope_dim + latent->value_dim) *
+                  double(attended)};
   double share = rank_share(g.attention, d_.tp);
   Bytes bytes = share * layer_moved(g, i64(cached + tokens), d_);
   const AttentionRate& rate = device_.achievable.attention_rate(Arithmetic::bf16);
@@ -136,12 +148,19 @@ void Pass::collectives(const LayerGroup& g, double tokens) {
 /// The head reads all of its matrix; a tied head reads the input embedding. The final norm rides along.
 void Pass::head(double rows) {
   Parameters p = count_parameters(model_);
-  double count = double(model_.tied_embeddings ? p.input_embedding : p.head) / double(d_.tp) + double(p.other);
+  double count = double(model_.tied_embeddings ? p.input_embedding : p.head) / double(d_.tp) + double(p.final_norm);
   const Format& f = embedding_format(model_, d_);
   const LinearRate& rate = device_.achievable.linear_rate(f.arithmetic);
   Bytes bytes = scale_ * f.size(count, 1 << 20);
   add("head", 1, rate.launch, bytes, rate.fraction, Flops{2.0 * rows * count}, f.arithmetic);
   least_bytes_ += bytes;
+  if (p.other == 0) return;
+  const Format& linear = format_of(model_, d_, WeightRole::linear);
+  double share = double(p.other) / double(d_.tp);
+  Bytes others = scale_ * linear.size(share, 1 << 20);
+  add("weights", 1, {}, others, device_.achievable.linear_rate(linear.arithmetic).fraction, Flops{2.0 * rows * share},
+      linear.arithmetic);
+  least_bytes_ += others;
 }
 
 void Pass::overheads(double batch) {

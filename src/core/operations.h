@@ -30,11 +30,12 @@ class Placement {
   Placement(const Device& device, Bytes resident);
   /// Time to stream bytes spread like the resident ones, tier after tier.
   Seconds stream(Bytes bytes, double fraction) const;
-  /// The same with all tiers streaming at once: no schedule of these bytes is faster.
+  /// The bytes placed at best, fastest tier first, and all tiers streaming at once: no schedule of them is faster.
   Seconds stream_bound(Bytes bytes) const;
 
  private:
   const Device& device_;
+  Bytes resident_;
   std::vector<double> share_;
 };
 

@@ -107,11 +107,12 @@ std::vector<Linear> linears(const Model& model, const LayerGroup& group) {
   std::vector<Linear> out;
   add_attention_linears(out, model, group);
   add_feed_forward_linears(out, model, group.feed_forward);
+  if (group.other_weights > 0) out.push_back(dense("other", Split::feed_forward, group.other_weights));
   return out;
 }
 
 i64 small_weights(const Model& model, const LayerGroup& group) {
-  i64 n = group.norms * norm_size(model) + group.other_weights + feed_forward_biases(model, group.feed_forward);
+  i64 n = group.norms * norm_size(model) + feed_forward_biases(model, group.feed_forward);
   if (const Heads* heads = heads_of(group.attention)) n += head_biases(model, group, *heads);
   if (const LatentAttention* mla = std::get_if<LatentAttention>(&group.attention)) n += latent_norms(*mla);
   return n;
@@ -123,7 +124,8 @@ Parameters count_parameters(const Model& model) {
   p.head = model.tied_embeddings ? 0 : model.vocab * model.hidden;
   p.positions = model.position_embeddings * model.hidden;
   p.encoder = model.encoder_weights;
-  p.other = model.other_weights + (model.head_bias ? model.vocab : 0) + (model.final_norm ? norm_size(model) : 0);
+  p.other = model.other_weights;
+  p.final_norm = (model.head_bias ? model.vocab : 0) + (model.final_norm ? norm_size(model) : 0);
   i64 inactive = 0;
   for (const LayerGroup& group : model.layers) {
     i64 layer = small_weights(model, group);
@@ -135,7 +137,7 @@ Parameters count_parameters(const Model& model) {
       inactive += group.count * (e->experts - e->top_k) * expert_bias(model, *e);
     p.layers += group.count * layer;
   }
-  p.total = p.input_embedding + p.head + p.positions + p.layers + p.encoder + p.other;
+  p.total = p.input_embedding + p.head + p.positions + p.layers + p.encoder + p.other + p.final_norm;
   p.active = p.total - p.encoder - inactive;
   return p;
 }

@@ -43,7 +43,8 @@ struct Parameters {
   i64 positions = 0;
   i64 layers = 0;
   i64 encoder = 0;
-  i64 other = 0;  ///< final norm, head bias, other_weights
+  i64 other = 0;       ///< other_weights of the model: matrices, split and stored like linears
+  i64 final_norm = 0;  ///< final norm and head bias
 };
 
 /// Total and active parameters of the model. Total over groups is exact.

@@ -27,87 +27,133 @@ class StepCurve {
   i64 context_;
 };
 
-/// The fixed point of the closed loop at `running` admitted requests.
-void settle(Serving& s, const StepCurve& step, const Load& load, double prefill, double overlap, double running) {
-  double tokens = double(std::max<i64>(1, load.output - 1));
-  double tpot = step(running), ttft = prefill, decoding = running;
-  for (int i = 0; i < 60; ++i) {
-    double rate = running / (ttft + tokens * tpot);
-    decoding = std::min(running, rate * tokens * tpot);
-    double others = (running - 1) / running;  // a request does not hold up itself
-    double busy = std::min(
-        0.98, std::max(0.0, others * rate * prefill * (1 - overlap)));  // share of time that prefill holds the devices
-    double next = step(decoding) / (1 - busy);
-    double wait = busy / (2 * (1 - busy)) * prefill;  // another prompt is being read when this one arrives
-    tpot += 0.5 * (next - tpot);
-    ttft += 0.5 * (prefill + wait + next - ttft);
+/// One replica at a throughput of X requests a second.
+struct Point {
+  double tpot = 0;
+  double ttft = 0;
+  double decoding = 0;
+  bool possible = false;
+  double in_system(double x, double tokens) const { return x * (ttft + tokens * tpot); }
+};
+
+/// What the loop is at throughput `x` with about `requests` in the system. Not possible where prefill takes all of the
+/// time, or decoding can't keep up with it.
+Point at_throughput(double x, double requests, const StepCurve& step, double tokens, double prefill, double stages,
+                    double overlap, double most) {
+  Point p;
+  double others = std::max(0.0, 1 - 1 / std::max(1.0, requests));  // a request does not hold up itself
+  double used = x * prefill / stages;  // prompts in different stages don't wait for each other
+  if (used >= 1) return p;
+  double busy = others * used * (1 - overlap);
+  p.tpot = step(1) / (1 - busy);
+  for (int i = 0; i < 200; ++i) {
+    double next = step(std::min(most, x * tokens * p.tpot)) / (1 - busy);
+    if (!(next > p.tpot * (1 + 1e-9))) break;
+    p.tpot = next;
   }
-  s.decoding = decoding;
-  s.tpot = {tpot};
-  s.ttft = {ttft};
+  p.decoding = x * tokens * p.tpot;
+  double queue = others * used / (2 * (1 - used)) * prefill;  // another prompt is being read when this one arrives
+  p.ttft = prefill + queue + others * p.tpot / 2;             // and a step is under way
+  p.possible = p.decoding <= most * (1 + 1e-6);
+  return p;
+}
+
+void set(Serving& s, const Point& p, double x, double running) {
+  s.tpot = {p.tpot};
+  s.ttft = {p.ttft};
+  s.decoding = p.decoding;
   s.running = running;
-  s.requests_per_second = running / (ttft + tokens * tpot);
+  s.requests_per_second = x;
 }
 
 }  // namespace
 
+namespace {
+
+Seconds chunk_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, double chunk,
+                   double cached) {
+  Pass pass(m, device, d, e, rank_weights(m, d, 0));
+  for (const LayerGroup& g : m.layers) {
+    pass.linears(g, chunk);
+    pass.prefill_attention(g, chunk, cached);
+    pass.collectives(g, chunk);
+  }
+  pass.head(1);
+  pass.overheads(1);
+  return pass.seconds();
+}
+
+}  // namespace
+
+/// Attention grows in a straight line from chunk to chunk, so the mean of the first and the last stands for all.
 Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, i64 input,
                      double cache_hit) {
   double cached = std::floor(double(input) * cache_hit), left = std::max(1.0, double(input) - cached);
+  double size = double(d.batched_tokens), whole_chunks = std::floor(left / size), rest = left - whole_chunks * size;
   Seconds sum;
-  while (left > 0) {
-    double chunk = std::min(left, double(d.batched_tokens));
-    Pass pass(m, device, d, e, resident_bytes(m, d, {input, 1, 0}));
-    for (const LayerGroup& g : m.layers) {
-      pass.linears(g, chunk);
-      pass.prefill_attention(g, chunk, cached);
-      pass.collectives(g, chunk);
-    }
-    pass.head(1);
-    pass.overheads(1);
-    sum += pass.seconds();
-    cached += chunk;
-    left -= chunk;
+  if (whole_chunks > 0) {
+    Seconds first = chunk_time(m, device, d, e, size, cached),
+            last = chunk_time(m, device, d, e, size, cached + (whole_chunks - 1) * size);
+    sum += whole_chunks * 0.5 * (first + last);
   }
+  if (rest > 0) sum += chunk_time(m, device, d, e, rest, cached + whole_chunks * size);
   return sum;
 }
 
-Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& whole_load,
+Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
               i64 capacity, const RangeRule& range) {
-  Load load = whole_load;  // of one replica
-  load.concurrency /= double(d.dp);
-  load.rate /= double(d.dp);
   Serving s;
   s.basis = device.achievable.basis;
   s.prefill = prefill_time(m, device, d, e, load.input, load.cache_hit);
+  s.stable = capacity > 0;
+  if (!s.stable) return s;
+  double replicas = double(d.dp), most = double(std::min<i64>(capacity, 1 << 16));
+  double tokens = double(load.output - 1), prefill = s.prefill.value, stages = e.pipelined ? double(d.pp) : 1;
   StepCurve step(m, device, d, e, load.input + load.output / 2);
-  double most = std::max(1.0, double(std::min<i64>(capacity, 1 << 16)));
-  if (load.rate > 0) {
-    // The concurrency a rate settles at: least B whose throughput reaches it, by bisection on a growing function.
-    settle(s, step, load, s.prefill.value, e.prefill_overlap, most);
-    s.stable = s.requests_per_second >= load.rate;
-    double low = 1, high = most;
-    for (int i = 0; s.stable && i < 40; ++i) {
-      double middle = (low + high) / 2;
-      settle(s, step, load, s.prefill.value, e.prefill_overlap, middle);
-      (s.requests_per_second < load.rate ? low : high) = middle;
+  auto at = [&](double x, double requests) {
+    return at_throughput(x, requests, step, tokens, prefill, std::min(stages, std::max(1.0, requests)),
+                         e.prefill_overlap, most);
+  };
+  // Requests in the system grow with the throughput, so the one that a number of requests reaches is found by
+  // bisection.
+  auto reached = [&](double running) {
+    double low = 0, high = 1 / prefill * stages;
+    for (int i = 0; i < 60; ++i) {
+      double x = (low + high) / 2;
+      Point p = at(x, running);
+      (p.possible && p.in_system(x, tokens) < running ? low : high) = x;
     }
-    s.concurrency = s.running;
+    set(s, at(low, running), low, running);
+  };
+  if (load.rate > 0) {
+    double x = load.rate / replicas, requests = 1;
+    Point p;
+    for (int i = 0; i < 30; ++i) {
+      p = at(x, requests);
+      if (!p.possible) break;
+      requests = p.in_system(x, tokens);
+    }
+    s.stable = p.possible && requests <= most;
+    if (s.stable)
+      set(s, p, x, requests);
+    else
+      reached(most);
+    s.concurrency = s.running * replicas;
   } else {
-    double running = std::max(1.0, std::min(load.concurrency, most));
-    settle(s, step, load, s.prefill.value, e.prefill_overlap, running);
+    double here = load.concurrency / replicas, running = std::max(std::min(1.0, most), std::min(here, most));
+    reached(running);
     s.concurrency = load.concurrency;
-    // The requests that do not fit wait for others to finish.
-    if (load.concurrency > running) s.ttft += Seconds{(load.concurrency - running) / s.requests_per_second};
+    if (here > running)
+      s.ttft += Seconds{(here - running) / s.requests_per_second};  // those that do not fit wait for others to finish
   }
-  s.tokens_per_second = s.requests_per_second * double(load.output) * double(d.dp);
-  double replicas = double(d.dp);
+  Step least =
+      decode_step(m, device, d, {load.input + load.output / 2, std::max<i64>(1, i64(s.decoding)), 0}, e, range);
+  s.tpot_low = larger(least.floor, range.low * s.tpot);
+  s.tpot_high = larger(s.tpot, range.high * s.tpot);
   s.requests_per_second *= replicas;
-  s.concurrency *= replicas;
   s.running *= replicas;
   s.decoding *= replicas;
-  s.tpot_low = range.low * s.tpot;
-  s.tpot_high = range.high * s.tpot;
+  s.tokens_per_second = s.requests_per_second * double(load.output);
   return s;
 }
 

@@ -20,7 +20,7 @@ struct Load {
 };
 
 struct Serving {
-  bool stable = true;      ///< false: no concurrency keeps up with the rate
+  bool stable = true;      ///< false: no concurrency keeps up with the rate, or not one request fits
   double concurrency = 0;  ///< requests in the system
   double decoding = 0;     ///< of them decoding at one moment
   double running = 0;      ///< admitted by the KV capacity; the rest queues
