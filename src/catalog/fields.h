@@ -288,6 +288,7 @@ void fields(S& e, F&& f) {
   f("unshares_kv", e.unshares_kv, false);
   f("expert_hidden_tile", e.expert_hidden_tile, i64(1));
   f("expert_width_tile", e.expert_width_tile, i64(1));
+  f("keeps_rotary_tables", e.keeps_rotary_tables, false);
   f("pads_values", e.pads_values, false);
   f("packs_sparse_latents", e.packs_sparse_latents, false);
   f("conv", e.conv, std::optional<Format>());

@@ -227,7 +227,7 @@ void compare_weights(const EngineLog& log, const LogSetup& s, LogCheck& check) {
     if (!rank.weights) continue;
     for (i64 stage = 0; stage < s.d.pp; ++stage) {
       if (rank.stage && *rank.stage != stage) continue;
-      double bytes = rank_weights(s.model, s.d, stage).value;
+      double bytes = loaded_weights(s.model, s.d, s.engine, stage).value;
       Comparison row{"weights", Tie::weights, LoggedUnit::bytes, *rank.weights, bytes, bytes};
       if (!worst || std::abs(row.difference()) > std::abs(worst->difference())) {
         worst = row;

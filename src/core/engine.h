@@ -60,6 +60,7 @@ struct Engine {
   bool unshares_kv = false;             ///< layers that share another's cache get one of their own
   i64 expert_hidden_tile = 1;           ///< mxfp4 experts are widened to tiles of the kernels: along the hidden size
   i64 expert_width_tile = 1;            ///< and along their own width
+  bool keeps_rotary_tables = false;     ///< positions' tables stand whole on every rank, beside the weights
   bool pads_values = false;             ///< values are as wide as keys
   bool packs_sparse_latents = false;    ///< fp8 latents with an indexer are stored as fp8_ds_mla
   std::optional<Format> conv, state;    ///< formats states are kept in; unset: the deployment's

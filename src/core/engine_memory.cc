@@ -61,6 +61,20 @@ Bytes runtime_bytes(const Device& device, const Deployment& d, const Engine& e) 
   return e.runtime + (d.tp > 1 ? e.runtime_tp : Bytes{}) + graphs;
 }
 
+Bytes rotary_tables(const Model& m, const Engine& e) {
+  if (!e.keeps_rotary_tables || !m.max_context) return {};
+  double full = 0, windowed = 0;  // rotary dims; both kinds of a hybrid have tables of their own
+  for (const LayerGroup& g : m.layers) {
+    if (const auto* latent = std::get_if<LatentAttention>(&g.attention))
+      full = std::max(full, double(latent->rope_dim));
+    const Heads* heads = heads_of(g.attention);
+    if (!heads || std::holds_alternative<CrossAttention>(g.attention)) continue;
+    double& dim = std::holds_alternative<SlidingAttention>(g.attention) ? windowed : full;
+    dim = std::max(dim, double(heads->key_dim));
+  }
+  return {2 * double(*m.max_context) * (full + windowed)};
+}
+
 Bytes expert_padding(const Model& m, const Deployment& d, const Engine& e, i64 stage) {
   const Format& f = format_of(m, d, WeightRole::expert);
   if (!(f == format("mxfp4"))) return {};

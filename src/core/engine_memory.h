@@ -18,6 +18,10 @@ Bytes activation_bytes(const Model& model, const Device& device, const Deploymen
 /// Context, libraries and communication buffers of a rank, and graphs where they are taken out of the room.
 Bytes runtime_bytes(const Device& device, const Deployment& deployment, const Engine& engine);
 
+/// Tables of rotary positions that an engine keeps whole on every rank: longest context x rotary dim x 2 B, one for
+/// each kind of attention (vLLM's rotary_embedding.py; 2.5 GiB for Llama 4 Scout's 10M tokens).
+Bytes rotary_tables(const Model& model, const Engine& engine);
+
 /// What the engine's kernels add to a rank's weights by widening mxfp4 experts to whole tiles.
 Bytes expert_padding(const Model& model, const Deployment& deployment, const Engine& engine, i64 stage);
 

@@ -34,7 +34,7 @@ Memory fit_stage(const Model& model, const Device& device, const Deployment& d, 
   Memory m;
   m.stage = stage;
   m.usable = usable_memory(device);
-  m.weights = d.weight_bytes ? *d.weight_bytes : rank_weights(model, d, stage) + expert_padding(model, d, e, stage);
+  m.weights = d.weight_bytes ? *d.weight_bytes : loaded_weights(model, d, e, stage);
   m.runtime = runtime_bytes(device, d, e);
   m.activation = d.activation_bytes ? *d.activation_bytes : activation_bytes(model, device, d, e, stage);
   double fraction = d.memory_fraction.value_or(e.memory_fraction);
@@ -100,6 +100,10 @@ Bytes unscaled_weights(const Model& model, const Deployment& d, i64 stage) {
 }
 
 }  // namespace
+
+Bytes loaded_weights(const Model& model, const Deployment& d, const Engine& e, i64 stage) {
+  return rank_weights(model, d, stage) + expert_padding(model, d, e, stage) + rotary_tables(model, e);
+}
 
 double checkpoint_scale(const Model& model, const Deployment& deployment) {
   if (!model.weight_bytes || deployment.weights) return 1;
