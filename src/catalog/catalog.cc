@@ -107,7 +107,7 @@ void Catalog::add_file(const std::string& path) {
   load_yaml(source, text);
 }
 
-void Catalog::add_text(std::string file, std::string text) {
+void Catalog::add_text(const std::string& file, std::string text) {
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InputError{file + ": is empty\n"};
   if (text.find('\0') != std::string::npos) throw InputError{file + ": is not text (it holds a zero byte)\n"};
   texts_.push_back(std::make_shared<const std::string>(std::move(text)));

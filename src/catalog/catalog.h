@@ -32,7 +32,7 @@ class Catalog {
 
   /// Layers a file of the same format over what is there. Throws InputError.
   void add_file(const std::string& path);
-  void add_text(std::string file, std::string text);
+  void add_text(const std::string& file, std::string text);
 
   /// By id, then alias, then Hugging Face name; throws InputError with the nearest names when there is none.
   Model model(std::string_view name) const;

@@ -80,7 +80,7 @@ void sliding_next(EngineLog& log, Text line, Text) {
 void formatted(Text text, Text mark, std::string& format, std::optional<Reading>& size) {
   Text rest = after(text, mark);
   std::size_t end = rest.find(')');
-  if (end == Text::npos || end > 16) return;
+  if (end > 16) return;  // or no bracket at all
   format = rest.substr(0, end);
   size = size_at(rest.substr(end + 1));
 }

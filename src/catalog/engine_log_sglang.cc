@@ -57,7 +57,7 @@ void cache_dtype(EngineLog& log, Text, Text rest) {
 /// Each rank prints its pools; the same pool is kept once.
 void add_pool(EngineLog& log, Text line, LogCache pool) {
   std::string rank = rank_of(log, line).label;
-  if (log.ranks.size() > 0 && rank != log.ranks.front().label) return;
+  if (!log.ranks.empty() && rank != log.ranks.front().label) return;
   log.caches.push_back(std::move(pool));
 }
 

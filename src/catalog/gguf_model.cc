@@ -175,13 +175,13 @@ void add_group(Model& m, LayerGroup group) {
     }
   }
   group.count = 1;
-  m.layers.push_back(std::move(group));
+  m.layers.push_back(group);
 }
 
 void read_layers(Model& m, NamedTensors& tensors, const GgufKeys& keys, const GgufShape& shape, GgufNotes& notes) {
   std::map<std::string_view, i64> left;
   for (GgufLayer& l : tensors.layers) {
-    for (LayerGroup& group : gguf_layer_groups(keys, shape, l, m.norm_bias, notes)) add_group(m, std::move(group));
+    for (LayerGroup& group : gguf_layer_groups(keys, shape, l, m.norm_bias, notes)) add_group(m, group);
     for (const auto& [suffix, tensor] : l.left) left[suffix] += tensor->elements;
   }
   std::string named;
