@@ -190,7 +190,7 @@ void out_of_memory(EngineLog& log, Text line, Text) { read_out_of_memory(log, li
 
 void device(EngineLog& log, Text, Text rest) {
   std::size_t at = rest.find("NVIDIA");
-  if (at == Text::npos || at > 8) return;
+  if (at > 8) return;  // or not there at all
   keep(log.device, rest.substr(at, std::min<std::size_t>(rest.find_first_of("(,", at), at + 64) - at));
 }
 

@@ -134,10 +134,10 @@ void add_worst(Document& doc, const std::vector<Prediction>& predictions, i64 co
   std::stable_sort(off.begin(), off.end(), [](auto* a, auto* b) { return error_of(*a) > error_of(*b); });
   if (off.size() > std::size_t(count)) off.resize(std::size_t(count));
   doc.json["worst"] = Json::array();
-  Table table{{"~id", "~metric", "measured", "predicted", "off", "~basis"}, {}};
+  Table table{{"~id", "~metric", "measured", "predicted", "off"}, {}};
   for (const Prediction* p : off) {
     table.rows.push_back({p->id, p->metric, significant(*p->measured, 6), significant(*p->predicted, 6),
-                          fmt::format("{:+.1f} %", 100 * (*p->predicted / *p->measured - 1)), p->basis});
+                          fmt::format("{:+.1f} %", 100 * (*p->predicted / *p->measured - 1))});
     doc.json["worst"].push_back({{"id", p->id},
                                  {"metric", p->metric},
                                  {"measured", *p->measured},
@@ -157,7 +157,7 @@ void write_rows(const std::string& path, const std::vector<Prediction>& predicti
   std::ofstream out(path, std::ios::binary);
   out << "id,metric,measured,predicted,low,high,basis,status\n";
   auto number = [](const std::optional<double>& value) {
-    return value ? fmt::format("{:.10g}", *value) : std::string();
+    return value ? fmt::format("{:.12g}", *value) : std::string();
   };
   for (const Prediction& p : predictions)
     out << csv_field(p.id) << ',' << csv_field(p.metric) << ',' << number(p.measured) << ',' << number(p.predicted)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "render/number.h"
 
@@ -188,6 +189,17 @@ struct MarkdownBlock {
   std::string operator()(const Tree& tree) const { return "```\n" + TextBlock{TextStyle{100, false}}(tree) + "```\n"; }
 };
 
+/// Bytes are whole: a share of a rank's memory is rounded once, here.
+void round_bytes(Json& json, bool is_bytes) {
+  if (json.is_object())
+    for (auto& [key, value] : json.items())
+      round_bytes(value, key.find("bytes") != std::string::npos && key.find("per_second") == std::string::npos);
+  else if (json.is_array())
+    for (Json& value : json) round_bytes(value, is_bytes);
+  else if (is_bytes && json.is_number_float() && std::abs(json.get<double>()) < 9e15)
+    json = i64(std::llround(json.get<double>()));
+}
+
 std::string render_csv(const Table& table) {
   std::string out;
   auto line = [&](const std::vector<std::string>& cells) {
@@ -245,7 +257,11 @@ std::string csv_field(std::string_view text) {
 }
 
 std::string render(const Document& document, OutputFormat format, const TextStyle& style) {
-  if (format == OutputFormat::json) return document.json.dump(2) + "\n";
+  if (format == OutputFormat::json) {
+    Json json = document.json;
+    round_bytes(json, false);
+    return json.dump(2) + "\n";
+  }
   if (format == OutputFormat::csv) return render_csv(document.csv);
   if (format == OutputFormat::yaml) return document.yaml;
   std::string out;
