@@ -190,7 +190,8 @@ std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalo
     const Format* weights = format_named(row.text("dtype"));
     if (!device) return p.skipped = "unknown device '" + row.text("gpu") + "'", p;
     if (!weights) return p.skipped = "unknown format '" + row.text("dtype") + "'", p;
-    double elements = row.number("weight_bytes").value_or(0) / weights->size(1, 1 << 20).value;  // some sources give no n and k
+    double elements =
+        row.number("weight_bytes").value_or(0) / weights->size(1, 1 << 20).value;  // some sources give no n and k
     set_time(p, catalog, linear_time(*device, *weights, elements, row.number("m").value_or(1)), 1e-6,
              device->achievable.basis);
     return p;
