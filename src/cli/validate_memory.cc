@@ -52,7 +52,7 @@ Bytes last_stage_excess(const MemoryCase& c) {
   if (c.row.rank_excess_gib) return {*c.row.rank_excess_gib * GiB};
   if (c.d.pp == 1 || !c.device) return {};
   auto held = [&](i64 stage) {
-    return rank_weights(c.model, c.d, stage) + activation_bytes(c.model, *c.device, c.d, c.engine, stage);
+    return loaded_weights(c.model, c.d, c.engine, stage) + activation_bytes(c.model, *c.device, c.d, c.engine, stage);
   };
   return larger(Bytes{}, held(c.d.pp - 1) - held(0));
 }
@@ -196,8 +196,7 @@ Range predict(const MemoryCase& c, const std::vector<LoggedMemory>& rows) {
   }
   if (q == "weights_bytes") {
     if (c.model.hidden == 0) throw Skip{"only the cache's shape is known, not the weights"};
-    double weights =
-        (rank_weights(c.model, c.d, 0) + expert_padding(c.model, c.d, c.engine, 0)).value / c.row.unit_bytes;
+    double weights = loaded_weights(c.model, c.d, c.engine, 0).value / c.row.unit_bytes;
     return {weights, weights, weights, "weights of the catalogue"};
   }
   if (q == "kv_bytes_total" || q == "recurrent_state_bytes") return predict_pools(c);
