@@ -27,6 +27,11 @@ i64 hybrid_block(const Rank& r) {
   return std::max(block, block * i64(std::ceil(state / (token * double(block)) - 1e-9)));
 }
 
+/// Tokens of the longest request admitted, for which blocks are counted.
+i64 longest_request(const Rank& r) {
+  return r.deployment.max_context > 0 ? r.deployment.max_context : r.workload.context;
+}
+
 /// Layers of one group: the smallest type's count, or the largest's when that is less than half as many again.
 i64 layers_per_group(const std::vector<CacheType>& types) {
   i64 least = types[0].layers, most = types[0].layers;
@@ -67,7 +72,7 @@ Grouping add_groups(Allocation& a, const Rank& r, i64 block, Bytes page, i64 siz
     group.block_tokens = t.grows() ? std::max(block, whole(page / t.per_token())) : block;
     i64 groups = ceil_div(t.layers, size);
     group.padding = groups * size - t.layers;
-    i64 context = r.deployment.max_context > 0 ? r.deployment.max_context : r.workload.context;
+    i64 context = longest_request(r);
     group.blocks_per_sequence = groups * blocks_for(t, group.block_tokens, context, r.deployment);
     group.per_sequence = double(group.blocks_per_sequence * size) * page;
     a.blocks_per_sequence += group.blocks_per_sequence;
@@ -81,7 +86,7 @@ Grouping add_groups(Allocation& a, const Rank& r, i64 block, Bytes page, i64 siz
 }
 
 Grouping add_uniform_groups(Allocation& a, const Rank& r, i64 block) {
-  i64 context = r.deployment.max_context > 0 ? r.deployment.max_context : r.workload.context;
+  i64 context = longest_request(r);
   a.blocks_per_sequence = ceil_div(kept_by(r.types[0], context, r.deployment), block);
   for (const CacheType& t : r.types) {
     CacheGroup group{std::string(t.kind), t.layers, 0, block, double(block) * t.per_token(), a.blocks_per_sequence, {}};
@@ -98,7 +103,7 @@ Grouping add_uniform_groups(Allocation& a, const Rank& r, i64 block) {
 Allocation allocate_paged(const Rank& r, Bytes room) {
   Allocation a;
   i64 block = hybrid_block(r);
-  i64 context = r.deployment.max_context > 0 ? r.deployment.max_context : r.workload.context;
+  i64 context = longest_request(r);
   Grouping grouping;
   if (is_uniform(r.types)) {
     grouping = add_uniform_groups(a, r, block);
