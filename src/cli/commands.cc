@@ -8,6 +8,7 @@ std::span<const Command> commands() {
       {"estimate", "what fits on a device, how fast it decodes, and what limits it", add_estimate},
       {"chart", "charts of caches, memory and speed as SVG, PNG or data", add_chart},
       {"validate", "predictions beside what was measured, per class and row by row", add_validate},
+      {"fit", "the constants of kernels, from the tables of their timings", add_fit},
       {"verify", "a serving engine's log beside what is predicted for the run it records", add_verify},
       {"models", "list, show or lint the models of the catalogue", add_models},
       {"hardware", "list or show the devices of the catalogue", add_hardware},

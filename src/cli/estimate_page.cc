@@ -29,6 +29,7 @@ void EstimatePage::head() {
                      {"pp", s.d.pp},
                      {"dp", s.d.dp},
                      {"ep", s.d.ep},
+                     {"attention_dp", s.d.attention_dp},
                      {"devices", s.d.devices()},
                      {"weights", weight_format_of(s.model, s.d)},
                      {"kv_dtype", cache_format_of(s.d.cache)}};

@@ -173,6 +173,9 @@ void add_options(CLI::App& app, DeploymentOptions& o) {
   app.add_option("--pp", o.pp, "pipeline stages")->option_text("N");
   app.add_option("--dp", o.dp, "replicas")->option_text("N");
   app.add_option("--ep", o.ep, "ranks the experts are split over (equals --tp)")->option_text("N");
+  app.add_option("--attention-dp", o.attention_dp,
+                 "groups of tp ranks that attend to sequences of their own (SGLang --enable-dp-attention)")
+      ->option_text("N");
   app.add_option("--engine", o.engine,
                  "vllm, sglang, trtllm, llamacpp, ideal ('kvroof engines'); the default is the device's usual one")
       ->option_text("ENGINE");
@@ -296,6 +299,7 @@ void apply(const CacheOptions& cache, const Model& model, Deployment& d) {
   if (!latent && (d.cache.key.name == "fp8_ds_mla" || d.cache.value.name == "fp8_ds_mla"))
     fail("--kv-dtype", "fp8_ds_mla packs MLA latents; " + model.id + " has none");
   d.cache.state = format_of_option("--state-dtype", cache.state_dtype, format("f32"));
+  d.states_given = !cache.state_dtype.empty();
   if (!cache.evict.empty()) d.eviction = eviction_of(cache.evict);
 }
 
@@ -307,6 +311,7 @@ Deployment deployment_of(const CacheOptions& cache, const DeploymentOptions& o, 
   d.pp = count_of("--pp", o.pp, 1);
   d.dp = count_of("--dp", o.dp, 1);
   d.ep = count_of("--ep", o.ep, 1);
+  d.attention_dp = count_of("--attention-dp", o.attention_dp, 1);
   d.batched_tokens = count_of("--batched-tokens", o.batched_tokens, engine.layout == Layout::cells ? 512 : 8192);
   d.max_context = o.max_context.empty() ? 0 : count_of("--max-model-len", o.max_context, 1);
   d.draft_tokens = o.draft_tokens.empty() ? 0 : count_of("--draft-tokens", o.draft_tokens, 1, 1 << 16);
