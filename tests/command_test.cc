@@ -72,6 +72,11 @@ TEST_CASE("bad input is one clear message and exit 2") {
       {"kv llama-3.1-8b --attention gga", "kvroof: --attention: 'gga' is not mha, mqa or gqa-g such as gqa-8\n"},
       {"estimate llama-3.1-8b h100-sxm --contxt 8k", "kvroof: unknown option '--contxt'; did you mean '--context'?\n"},
       {"estimat", "kvroof: unknown command 'estimat'; did you mean 'estimate'?\n"},
+      {"sweep llama-3.1-8b h100-sxm --batch 1..8*x", "kvroof: --batch: 'x' is not a number (in the range '1..8*x')\n"},
+      {"sweep llama-3.1-8b h100-sxm --metrics ttft",
+       "kvroof: --metrics: some need a load; say --input, --output and --concurrency or --rate\n"},
+      {"sweep llama-3.1-8b h100-sxm,nosuch",
+       "kvroof: unknown device 'nosuch'\n  'kvroof hardware' lists all of them\n"},
       {"kv llama-3.1-8b --catalog /", "kvroof: /: is a directory, expected a YAML file\n"},
       {"kv llama-3.1-8b --catalog nosuch.yaml", "kvroof: nosuch.yaml: can't be opened\n"},
   };
@@ -201,8 +206,31 @@ TEST_CASE("output fits 80 columns, and every format is whole") {
   CHECK(run("models --format csv | head -1").exit_code == 0);
 }
 
+TEST_CASE("a sweep writes the same bytes on one thread and on many, in every format") {
+  const std::string sweep = "sweep llama-3.1-8b,gemma-3-27b h100-sxm,l4 --tp 1,2 --context 1k..32k*2 --batch 1..16 ";
+  for (const char* format : {"text", "csv", "json", "markdown"}) {
+    Run one = run(sweep + "--threads 1 --format " + format), many = run(sweep + "--threads 5 --format " + format);
+    INFO(format);
+    CHECK(one.exit_code == 0);
+    CHECK(one.out == many.out);
+  }
+  Run data = run(sweep + "--json 2>/dev/null");
+  nlohmann::json j = nlohmann::json::parse(data.out);
+  CHECK(j["schema_version"] == 1);
+  CHECK(j["points"] == 2 * 2 * 2 * 6 * 16);
+  CHECK(j["rows"].size() > 100);
+  CHECK(j["rows"][0]["model"] == "llama-3.1-8b");
+  CHECK(j["rows"][0]["context"] == 1024);
+  CHECK(j["rows"][0]["fits"] == true);
+  Run none = run("sweep llama-3.1-8b l4 --batch 1,2 --max tpot=1us --format csv");
+  CHECK(none.exit_code == 1);
+  CHECK(none.out ==
+        "model,hardware,batch,fits,expected_seconds,low_seconds,high_seconds,tokens_per_second\n"
+        "kvroof: 2 of 2 points are outside --min and --max\n");
+}
+
 TEST_CASE("every command has examples before its options") {
-  for (const char* command : {"kv", "estimate", "models", "hardware", "engines"}) {
+  for (const char* command : {"kv", "estimate", "sweep", "models", "hardware", "engines"}) {
     Run r = run(std::string(command) + " --help");
     INFO(command);
     CHECK(r.exit_code == 0);

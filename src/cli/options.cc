@@ -140,6 +140,10 @@ void add_options(CLI::App& app, ModelOptions& o) {
   app.add_option("model", o.model, "a name or alias ('kvroof models'), or a config.json, .gguf or .safetensors file")
       ->required()
       ->option_text("MODEL");
+  add_shape_options(app, o);
+}
+
+void add_shape_options(CLI::App& app, ModelOptions& o) {
   app.add_option("--kv-heads", o.kv_heads, "what if every layer had G KV heads")->option_text("G");
   app.add_option("--attention", o.attention, "what if it were mha, mqa or gqa-G")->option_text("KIND");
   app.add_option("--weights", o.weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...")
@@ -184,6 +188,10 @@ void add_options(CLI::App& app, DeploymentOptions& o) {
 
 void add_options(CLI::App& app, HardwareOptions& o) {
   app.add_option("hardware", o.device, "a name or alias ('kvroof hardware')")->required()->option_text("HARDWARE");
+  add_what_if_options(app, o);
+}
+
+void add_what_if_options(CLI::App& app, HardwareOptions& o) {
   app.add_option("--hardware-override", o.overrides,
                  "what if: bandwidth=4TB/s, memory=96GiB, link=..., peak=... (repeatable)")
       ->option_text("KEY=VALUE");

@@ -58,6 +58,10 @@ void add_options(CLI::App& app, CacheOptions& options);
 void add_options(CLI::App& app, DeploymentOptions& options);
 void add_options(CLI::App& app, HardwareOptions& options);
 
+/// The what-ifs alone, for commands that name models and devices in their own way.
+void add_shape_options(CLI::App& app, ModelOptions& options);
+void add_what_if_options(CLI::App& app, HardwareOptions& options);
+
 /// The built-in catalogue with the user's files over it.
 Catalog catalog_of(const CatalogOptions& options);
 
