@@ -164,6 +164,18 @@ std::vector<SweepAxis> axes_of(const SetupOptions& options, const Catalog& catal
   return axes;
 }
 
+std::string arguments_of(const SetupOptions& options) {
+  SetupOptions given = options;
+  std::string text = given.model.model + " " + given.hardware.device;
+  for (const std::string& what_if : given.hardware.overrides) text += " --hardware-override " + what_if;
+  for (const AxisRule& rule : rules) {
+    std::string name = rule.name;
+    if (name == "model" || name == "hardware" || rule.place(given).empty()) continue;
+    text += " --" + name + " " + rule.place(given);
+  }
+  return text + (given.layout.prefix_caching ? " --prefix-caching" : "");
+}
+
 i64 points_of(const std::vector<SweepAxis>& axes) {
   double points = 1;
   for (const SweepAxis& a : axes) points *= double(a.values.size());

@@ -27,6 +27,9 @@ struct SweepAxis {
 /// The axes of the options given, in order. An option with one value is an axis of one point.
 std::vector<SweepAxis> axes_of(const SetupOptions& options, const Catalog& catalog);
 
+/// The options as one would type them after `kvroof estimate`: what is given, in order.
+std::string arguments_of(const SetupOptions& options);
+
 /// Points of all axes; throws InputError beyond 10^15.
 i64 points_of(const std::vector<SweepAxis>& axes);
 
