@@ -6,6 +6,9 @@ std::span<const Command> commands() {
   static constexpr Command table[] = {
       {"kv", "how big a model's KV cache is: per token, per sequence, by kind and by format", add_kv},
       {"estimate", "what fits on a device, how fast it decodes, and what limits it", add_estimate},
+      {"plan", "which devices serve these users in time, how many, laid out how, at what cost", add_plan},
+      {"sweep", "estimates over lists and ranges of any option, one row a point", add_sweep},
+      {"compare", "estimates side by side, and which parts make the difference", add_compare},
       {"chart", "charts of caches, memory and speed as SVG, PNG or data", add_chart},
       {"validate", "predictions beside what was measured, per class and row by row", add_validate},
       {"fit", "the constants of kernels, from the tables of their timings", add_fit},
