@@ -16,6 +16,8 @@ struct SetupOptions {
   DeploymentOptions layout;
   std::string context, batch;
   std::string input, output, concurrency, rate, cache_hit;
+  std::string draft, accept, draft_len;
+  std::string observed;
 
   bool asks_to_serve() const {
     return !(input.empty() && output.empty() && concurrency.empty() && rate.empty() && cache_hit.empty());

@@ -104,7 +104,7 @@ void Pass::linears(const LayerGroup& g, double tokens) {
     }
     const LinearRate& rate = device_.achievable.linear_rate(f.arithmetic);
     add(experts ? "experts" : "weights", layers, l.fused ? Seconds{} : rate.launch, scale_ * f.size(read, 1 << 20),
-        fraction, Flops{2.0 * rows * double(l.active) * share}, f.arithmetic);
+        linear_fraction(f), Flops{2.0 * rows * double(l.active) * share}, f.arithmetic);
     least_bytes_ += (layers * scale_) * f.size(least, 1 << 20);
   }
   Bytes small = scale_ * model_.weights.embeddings.size(double(small_weights(model_, g)), 1 << 20);

@@ -72,7 +72,7 @@ Server::Server(const Model& m, const Device& device, const Deployment& d, const 
       device_(device),
       d_(d),
       engine_(e),
-      range_(range),
+      range_(range.of(m)),
       step_(m, device, d, e, load.input + load.output / 2),
       prefill_(prefill_time(m, device, d, e, load.input, load.cache_hit)),
       context_(load.input + load.output / 2),
@@ -160,6 +160,17 @@ Serving Server::operator()(const Load& load, i64 count) {
 Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
               i64 capacity, const RangeRule& range) {
   return Server(m, device, d, e, load, capacity, range)(load, d.dp);
+}
+
+Serving anchored(Serving s, double ratio, const RangeRule& range) {
+  if (ratio == 1) return s;
+  for (Seconds* time : {&s.prefill, &s.ttft, &s.tpot}) *time = ratio * *time;
+  s.tpot_low = range.low * s.tpot;
+  s.tpot_high = range.high * s.tpot;
+  s.basis = Basis::observed;
+  s.requests_per_second /= ratio;
+  s.tokens_per_second /= ratio;
+  return s;
 }
 
 std::vector<Problem> problems(const Load& load) {

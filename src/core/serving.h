@@ -89,6 +89,9 @@ class Server {
 Serving serve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
               const Load& load, i64 capacity, const RangeRule& range);
 
+/// The loop with every time scaled by `ratio`, as `anchored` of a step. Throughput falls as times grow.
+Serving anchored(Serving serving, double ratio, const RangeRule& range);
+
 std::vector<Problem> problems(const Load& load);
 
 }  // namespace kvroof

@@ -33,8 +33,16 @@ void set_floor(Step& s, const Pass& pass, const Device& device, i64 pp) {
 
 }  // namespace
 
+RangeRule RangeRule::of(const Model& model) const {
+  bool experts = std::any_of(model.layers.begin(), model.layers.end(), [](const LayerGroup& g) {
+    return std::holds_alternative<MoeFeedForward>(g.feed_forward);
+  });
+  return experts && experts_high > 0 ? RangeRule{experts_low, experts_high, 0, 0} : *this;
+}
+
 Step decode_step(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& engine,
-                 const RangeRule& range) {
+                 const RangeRule& rule) {
+  RangeRule range = rule.of(model);
   double in_flight = engine.pipelined ? double(std::min(d.pp, w.batch)) : 1;
   double batch = std::ceil(double(w.batch) / in_flight);
   Pass pass(model, device, d, engine, resident_bytes(model, d, w));
@@ -58,6 +66,19 @@ Step decode_step(const Model& model, const Device& device, const Deployment& d, 
   s.bound_by = bound_by(s.parts);
   s.tokens_per_second = double(w.batch) * double(d.dp) / s.expected.value;
   s.tokens_per_second_per_user = 1 / s.expected.value;
+  return s;
+}
+
+Step anchored(Step s, double ratio, const RangeRule& range) {
+  if (ratio == 1) return s;
+  for (StepPart& p : s.parts)
+    for (Seconds* time : {&p.seconds, &p.memory, &p.compute, &p.fixed}) *time = ratio * *time;
+  s.expected = larger(s.floor, ratio * s.expected);
+  s.low = larger(s.floor, range.low * s.expected);
+  s.high = range.high * s.expected;
+  s.basis = Basis::observed;
+  s.tokens_per_second /= ratio;
+  s.tokens_per_second_per_user /= ratio;
   return s;
 }
 

@@ -31,10 +31,16 @@ struct Step {
 struct RangeRule {
   double low = 1;
   double high = 1;
+  double experts_low = 0;  ///< for models with experts, where they are known less well; 0: the same
+  double experts_high = 0;
+  RangeRule of(const Model& model) const;
 };
 
 /// One decode step of `workload.batch` sequences on one replica.
 Step decode_step(const Model& model, const Device& device, const Deployment& deployment, const Workload& workload,
                  const Engine& engine, const RangeRule& range);
+
+/// The step with every part's time scaled by `ratio`: a measurement over the expected time at the point it was taken.
+Step anchored(Step step, double ratio, const RangeRule& range);
 
 }  // namespace kvroof
