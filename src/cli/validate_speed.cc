@@ -176,8 +176,9 @@ std::vector<Prediction> predict_attention(const MeasuredTable& table, const Cata
     Deployment d;
     d.cache.key = d.cache.value = *cache;
     Engine alone;  // the kernel timed by itself: no engine hides its launch
-    Pass pass(model, *device, d, alone, {1});
-    pass.decode_attention(group, double(row.whole("batch", 1)), row.whole("kv_len", 1), 0);
+    Schedule schedule(model, *device, d, alone);
+    Pass pass(schedule, {1});
+    pass.attention(schedule.decode(group, row.whole("kv_len", 1), 0), double(row.whole("batch", 1)));
     set_time(p, catalog, pass.seconds(), 1e-6, device->achievable.basis);
     return p;
   });

@@ -6,20 +6,13 @@
 namespace kvroof {
 
 Placement::Placement(const Device& device, Bytes resident) : device_(device), resident_(larger(resident, Bytes{1})) {
-  double whole = std::max(1.0, resident.value), left = whole;
+  double left = 1;  // share of the resident bytes
   for (const MemoryTier& tier : device.memory) {
-    double here = std::min(left, tier.capacity.value);
-    share_.push_back(here / whole);
+    bool last = &tier == &device.memory.back();  // what does not fit: the slowest tier stands for it
+    double here = last ? left : std::min(left, tier.capacity / resident_);
+    seconds_per_byte_ += here / tier.reachable().value;
     left -= here;
   }
-  if (left > 0) share_.back() += left / whole;  // does not fit: the slowest tier stands for the rest
-}
-
-Seconds Placement::stream(Bytes bytes, double fraction) const {
-  Seconds sum;
-  for (std::size_t i = 0; i < share_.size(); ++i)
-    if (share_[i] > 0) sum += share_[i] * bytes / (fraction * device_.memory[i].reachable());
-  return sum;
 }
 
 Seconds Placement::stream_bound(Bytes bytes) const {
@@ -35,154 +28,69 @@ Seconds Placement::stream_bound(Bytes bytes) const {
   return most;
 }
 
-Pass::Pass(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine, Bytes resident)
-    : model_(model),
-      device_(device),
-      d_(deployment),
-      engine_(engine),
-      placement_(device, resident),
-      scale_(checkpoint_scale(model, deployment)) {}
-
-StepPart& Pass::part(std::string_view name) {
-  for (StepPart& p : parts_)
-    if (p.name == name) return p;
-  parts_.push_back({name, "", {}, {}, {}, {}, {}, {}});
-  return parts_.back();
-}
+Pass::Pass(const Schedule& schedule, Bytes resident)
+    : schedule_(schedule),
+      placement_(schedule.device(), resident),
+      hides_(schedule.device().achievable.overlap == Overlap::max) {}
 
 /// One op: launch, then memory and arithmetic overlapping as the device's `overlap` says.
-void Pass::add(std::string_view name, double times, Seconds launch, Bytes bytes, double fraction, Flops flops,
-               Arithmetic arithmetic) {
-  std::optional<FlopRate> peak = device_.peak_for(arithmetic);
-  Seconds memory = placement_.stream(bytes, fraction);
-  Seconds compute = peak ? flops / (device_.achievable.compute * *peak) : Seconds{};
-  Seconds beyond = device_.achievable.overlap == Overlap::max ? larger(Seconds{}, compute - memory) : compute;
-  launch = larger(Seconds{}, launch - engine_.hidden_launch);
-  StepPart& p = part(name);
+void Pass::add(PartKind kind, double times, Seconds launch, Bytes bytes, Bytes streamed, const Work& work) {
+  Seconds memory = placement_.stream(streamed);
+  Seconds beyond = hides_ ? larger(Seconds{}, work.reached - memory) : work.reached;
+  StepPart& p = part_[int(kind)];
   p.memory += times * memory;
   p.compute += times * beyond;
   p.fixed += times * launch;
   p.seconds += times * (launch + memory + beyond);
   p.bytes += times * bytes;
-  p.flops += times * flops;
-  if (peak) least_compute_ += times * (flops / *peak);
+  p.flops += times * work.flops;
+  least_compute_ += times * work.least;
 }
 
-void Pass::add_fixed(std::string_view name, Seconds seconds) {
-  if (seconds.value <= 0) return;
-  part(name).fixed += seconds;
-  part(name).seconds += seconds;
+void Pass::add_fixed(PartKind kind, Seconds seconds) {
+  part_[int(kind)].fixed += seconds;
+  part_[int(kind)].seconds += seconds;
 }
 
-void Pass::linears(const LayerGroup& g, double tokens) {
-  double layers = double(g.count);
-  const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward);
-  bool cross = std::holds_alternative<CrossAttention>(g.attention);
-  for (const Linear& l : kvroof::linears(model_, g)) {
-    if (cross && l.split == Split::kv_heads) continue;  // the encoder's keys and values are made once
-    const Format& f = format_of(model_, d_, l.role);
-    double share = split_share(l.split, g.attention, d_);
-    double read = double(l.parameters) * share, least = read;
-    if (l.role == WeightRole::expert && moe) {
-      double one = double(l.parameters) / double(moe->experts);
-      read = one * distinct_experts(*moe, tokens) * share;
-      least = one * double(moe->top_k) * share;
-    }
-    const LinearRate& rate = device_.achievable.linear_rate(f.arithmetic);
-    add(l.role == WeightRole::expert ? "experts" : "weights", layers, l.fused ? Seconds{} : rate.launch,
-        scale_ * f.size(read, 1 << 20), rate.fraction, Flops{2.0 * tokens * double(l.active) * share}, f.arithmetic);
-    least_bytes_ += (layers * scale_) * f.size(least, 1 << 20);
+void Pass::matrices(double rows, double head_rows) {
+  for (const MatrixOp& op : schedule_.matrices()) {
+    double read = op.experts ? distinct_experts(*op.experts, rows) : 1;
+    add(op.part, op.layers, op.launch, read * op.bytes, read * op.streamed,
+        op.per_row * (op.is_head ? head_rows : rows));
+    least_bytes_ += op.layers * op.least;
   }
-  Bytes small = scale_ * model_.weights.embeddings.size(double(small_weights(model_, g)), 1 << 20);
-  if (small.value > 0)
-    add("weights", layers, {}, small, device_.achievable.linear_rate(Arithmetic::bf16).fraction, {}, Arithmetic::bf16);
-  least_bytes_ += layers * small;
 }
 
-/// Bytes of one sequence's shared prefix in a layer that keeps it whole.
-Bytes Pass::prefix_bytes(const LayerGroup& g, i64 tokens) const {
-  bool whole = std::holds_alternative<FullAttention>(g.attention) && d_.eviction.kind == EvictionKind::none;
-  return whole && tokens > 0 ? layer_moved(g, tokens, d_) : Bytes{};
-}
-
-void Pass::decode_attention(const LayerGroup& g, double batch, i64 context, i64 shared_prefix) {
-  if (std::holds_alternative<NoAttention>(g.attention)) return;
-  double layers = double(g.count), share = rank_share(g.attention, d_.tp);
-  Bytes bytes = batch * share * layer_moved(g, context, d_);
-  i64 kept = kept_tokens(g.attention, context, d_.eviction);
-  Flops flops = batch / double(d_.tp) * attention_flops(g.attention, kept);
-  Arithmetic format = d_.cache.key.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16;
-  const AttentionRate& rate = device_.achievable.attention_rate(format);
-  double tiles = batch * double(ceil_div(shards(g.attention), d_.tp));
-  Seconds tile = device_.cores ? tiles / double(*device_.cores) * rate.tile : Seconds{};
-  add("kv cache", layers, rate.launch + tile, bytes, rate.fraction, flops, format);
+void Pass::attention(const AttentionOp& op, double batch) {
+  if (op.layers == 0) return;
+  add(PartKind::kv_cache, op.layers, larger(Seconds{}, op.launch + batch * op.tile), batch * op.bytes,
+      batch * op.streamed, op.per_sequence * batch);
   // With cascade attention at its best a common prefix is read once, not once per sequence.
-  least_bytes_ += layers * (bytes - (batch - 1) * share * prefix_bytes(g, shared_prefix));
-}
-
-void Pass::prefill_attention(const LayerGroup& g, double tokens, double cached) {
-  if (std::holds_alternative<NoAttention>(g.attention)) return;
-  // Each new token attends to those before it: the mean of the first and the last one's context.
-  double mean = cached + tokens / 2;
-  i64 attended = i64(std::max(1.0, mean));
-  Flops flops = tokens / double(d_.tp) * attention_flops(g.attention, attended);
-  if (const auto* latent =
-          std::get_if<LatentAttention>(&g.attention))  // prompts are not absorbed: keys and values per head
-    flops = tokens / double(d_.tp) *
-            Flops{2.0 * double(latent->query_heads) * double(latent->nope_dim + latent->rope_dim + latent->value_dim) *
-                  double(attended)};
-  double share = rank_share(g.attention, d_.tp);
-  Bytes bytes = share * layer_moved(g, i64(cached + tokens), d_);
-  const AttentionRate& rate = device_.achievable.attention_rate(Arithmetic::bf16);
-  add("kv cache", double(g.count), rate.launch, bytes, rate.fraction, flops, Arithmetic::bf16);
-}
-
-void Pass::collectives(const LayerGroup& g, double tokens) {
-  if (d_.tp <= 1) return;
-  bool mixer = !std::holds_alternative<NoAttention>(g.attention),
-       ff = !std::holds_alternative<NoFeedForward>(g.feed_forward);
-  Bytes payload{tokens * double(model_.hidden) * 2};
-  add_fixed("collectives", double(g.count) * double(int(mixer) + int(ff)) * all_reduce(device_, payload, d_.tp));
-}
-
-/// The head reads all of its matrix; a tied head reads the input embedding. The final norm rides along.
-void Pass::head(double rows) {
-  Parameters p = count_parameters(model_);
-  double count = double(model_.tied_embeddings ? p.input_embedding : p.head) / double(d_.tp) + double(p.final_norm);
-  const Format& f = embedding_format(model_, d_);
-  const LinearRate& rate = device_.achievable.linear_rate(f.arithmetic);
-  Bytes bytes = scale_ * f.size(count, 1 << 20);
-  add("head", 1, rate.launch, bytes, rate.fraction, Flops{2.0 * rows * count}, f.arithmetic);
-  least_bytes_ += bytes;
-  if (p.other == 0) return;
-  const Format& linear = format_of(model_, d_, WeightRole::linear);
-  double share = double(p.other) / double(d_.tp);
-  Bytes others = scale_ * linear.size(share, 1 << 20);
-  add("weights", 1, {}, others, device_.achievable.linear_rate(linear.arithmetic).fraction, Flops{2.0 * rows * share},
-      linear.arithmetic);
-  least_bytes_ += others;
+  least_bytes_ += op.layers * (batch * op.bytes - (batch - 1) * op.prefix);
 }
 
 void Pass::overheads(double batch) {
-  const Achievable& a = device_.achievable;
-  double layers = double(model_.layer_count());
-  add_fixed("layer overhead", layers * (engine_.layer + std::log2(double(d_.tp)) * engine_.layer_per_log2_tp + a.layer +
-                                        double(model_.hidden) / 1024.0 * a.layer_per_1024_hidden));
-  add_fixed("step overhead", a.step + engine_.step + batch * engine_.sequence);
-  if (d_.pp > 1) add_fixed("stage hops", double(d_.pp - 1) * a.hop);
+  add_fixed(PartKind::layer_overhead, schedule_.layer_overhead());
+  add_fixed(PartKind::step_overhead, schedule_.step_overhead(batch));
+  add_fixed(PartKind::stage_hops, schedule_.stage_hops());
 }
 
-const std::vector<StepPart>& Pass::parts() {
-  for (StepPart& p : parts_) {
+StepParts Pass::parts() const {
+  StepParts parts;
+  for (int kind = 0; kind < part_kinds; ++kind) {
+    StepPart p = part_[kind];
+    if (p.seconds.value <= 0) continue;
+    p.name = name_of(PartKind(kind));
     Seconds most = larger(p.memory, larger(p.compute, p.fixed));
     p.bound = most == p.memory ? "memory" : most == p.compute ? "compute" : "latency";
+    parts.add(p);
   }
-  return parts_;
+  return parts;
 }
 
 Seconds Pass::seconds() const {
   Seconds sum;
-  for (const StepPart& p : parts_) sum += p.seconds;
+  for (const StepPart& p : part_) sum += p.seconds;
   return sum;
 }
 
@@ -211,14 +119,6 @@ Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {
   if (!in_domain) latency = larger(latency, a.network_latency);
   if (tp > 8) latency = latency * (std::log2(double(tp)) / 3.0);
   return latency + 2.0 * double(tp - 1) / double(tp) * payload / (a.link * link);
-}
-
-Bytes resident_bytes(const Model& model, const Deployment& d, const Workload& w) {
-  Bytes sum = rank_weights(model, d, 0);
-  for (const LayerGroup& g : model.layers)
-    sum += double(w.batch) * double(ceil_div(g.count, d.pp)) * rank_share(g.attention, d.tp) *
-           layer_stored(g, w.context, d);
-  return sum;
 }
 
 }  // namespace kvroof

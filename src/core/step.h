@@ -22,7 +22,7 @@ struct Step {
   Seconds low, high;  ///< 80 % of comparable measurements lay between
   Basis basis = Basis::datasheet_only;
   std::string_view bound_by;
-  std::vector<StepPart> parts;
+  StepParts parts;
   double tokens_per_second = 0;  ///< over all replicas
   double tokens_per_second_per_user = 0;
 };
@@ -31,6 +31,27 @@ struct Step {
 struct RangeRule {
   double low = 1;
   double high = 1;
+};
+
+/// Steps of one layout: what neither context nor batch changes is worked out once. The references must outlive it.
+class Decoder {
+ public:
+  Decoder(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
+          const RangeRule& range);
+  /// Sets the cached tokens of every sequence, `shared_prefix` of them common to all.
+  void set_context(i64 context, i64 shared_prefix = 0);
+  Step step(i64 batch) const;
+  Seconds expected(i64 batch) const { return pass(batch).seconds(); }
+
+ private:
+  Pass pass(i64 batch) const;
+
+  Schedule schedule_;
+  RangeRule range_;
+  double pp_, dp_;
+  bool pipelined_;
+  std::vector<AttentionOp> attention_;
+  Bytes resident_sequence_;
 };
 
 /// One decode step of `workload.batch` sequences on one replica.

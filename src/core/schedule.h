@@ -1,0 +1,90 @@
+// The ops one rank runs in a forward pass, with all of them worked out that neither rows nor context change.
+//
+// A sweep, a serving loop or a search times the same layout again and again; what they vary (sequences, cached tokens)
+// only scales what stands here. The references must outlive a schedule.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "core/memory.h"
+
+namespace kvroof {
+
+/// The parts of a step, in the order they are told.
+enum class PartKind { weights, experts, kv_cache, collectives, head, layer_overhead, step_overhead, stage_hops };
+inline constexpr int part_kinds = 8;
+std::string_view name_of(PartKind kind);
+
+/// Arithmetic of one op: its flops, their time at the rate reached, and at the peak.
+struct Work {
+  Flops flops;
+  Seconds reached, least;
+  Work operator*(double times) const { return {times * flops, times * reached, times * least}; }
+};
+
+/// A matrix times rows, in every layer of its group.
+struct MatrixOp {
+  PartKind part = PartKind::weights;
+  double layers = 1;
+  Seconds launch;
+  Bytes bytes;     ///< read by one layer; of one expert where there are experts
+  Bytes streamed;  ///< the same over the fraction of the bandwidth that is reached
+  Bytes least;     ///< that no schedule avoids
+  Work per_row;
+  const MoeFeedForward* experts = nullptr;
+  bool is_head = false;  ///< a prompt passes one row through it, not all
+};
+
+/// Attention of one layer group over the tokens that its sequences have cached.
+struct AttentionOp {
+  double layers = 1;
+  Seconds launch, tile;   ///< tile: more of it for each sequence
+  Bytes bytes, streamed;  ///< of one sequence
+  Bytes prefix;           ///< of them in a prefix that all sequences share
+  Work per_sequence;
+};
+
+class Schedule {
+ public:
+  Schedule(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine);
+
+  const std::vector<MatrixOp>& matrices() const { return matrices_; }
+  /// Decoding with `context` cached tokens, `shared_prefix` of them common to all.
+  AttentionOp decode(const LayerGroup& group, i64 context, i64 shared_prefix) const;
+  /// A prompt's `tokens` new tokens after `cached` that are there: one sequence.
+  AttentionOp prefill(const LayerGroup& group, double tokens, double cached) const;
+  /// All-reduces of all layers over `tokens` rows.
+  Seconds collectives(double tokens) const;
+  Seconds layer_overhead() const { return layer_overhead_; }
+  Seconds step_overhead(double batch) const { return step_overhead_ + batch * engine_.sequence; }
+  Seconds stage_hops() const { return stage_hops_; }
+  /// Bytes a rank of the first stage holds: weights, and what one sequence adds.
+  Bytes resident_weights() const { return resident_weights_; }
+  Bytes resident_sequence(i64 context) const;
+
+  const Model& model() const { return model_; }
+  const Device& device() const { return device_; }
+  const Engine& engine() const { return engine_; }
+
+ private:
+  void add_linears(const LayerGroup& group);
+  void add_head();
+  MatrixOp matrix(PartKind part, double layers, Seconds launch, Bytes bytes, Flops per_row,
+                  Arithmetic arithmetic) const;
+  Work work(Flops flops, Arithmetic arithmetic) const;
+  Bytes prefix_bytes(const LayerGroup& group, i64 tokens) const;
+
+  const Model& model_;
+  const Device& device_;
+  const Deployment& d_;
+  const Engine& engine_;
+  double scale_;  ///< exact bytes of the checkpoint over its formats' own
+  std::vector<MatrixOp> matrices_;
+  double reductions_ = 0;  ///< all-reduces of one pass
+  Seconds reduce_, reduce_row_;
+  Seconds layer_overhead_, step_overhead_, stage_hops_;
+  Bytes resident_weights_;
+};
+
+}  // namespace kvroof
