@@ -31,42 +31,55 @@ Seconds Placement::stream_bound(Bytes bytes) const {
 Pass::Pass(const Schedule& schedule, Bytes resident)
     : schedule_(schedule),
       placement_(schedule.device(), resident),
-      hides_(schedule.device().achievable.overlap == Overlap::max) {}
+      hides_(schedule.device().achievable.overlap == Overlap::max) {
+  for (int kind = 0; kind < part_kinds; ++kind) part_[kind].kind = PartKind(kind);
+}
 
 /// One op: launch, then memory and arithmetic overlapping as the device's `overlap` says.
-void Pass::add(PartKind kind, double times, Seconds launch, Bytes bytes, Bytes streamed, const Work& work) {
+inline void Pass::add(StepPart& p, Seconds launch, Bytes bytes, Bytes streamed, const Work& work) {
   Seconds memory = placement_.stream(streamed);
   Seconds beyond = hides_ ? larger(Seconds{}, work.reached - memory) : work.reached;
-  StepPart& p = part_[int(kind)];
-  p.memory += times * memory;
-  p.compute += times * beyond;
-  p.fixed += times * launch;
-  p.seconds += times * (launch + memory + beyond);
-  p.bytes += times * bytes;
-  p.flops += times * work.flops;
-  least_compute_ += times * work.least;
+  p.memory += memory;
+  p.compute += beyond;
+  p.fixed += launch;
+  p.seconds += launch + memory + beyond;
+  p.bytes += bytes;
+  p.flops += work.flops;
+  least_compute_ += work.least;
 }
 
 void Pass::add_fixed(PartKind kind, Seconds seconds) {
-  part_[int(kind)].fixed += seconds;
-  part_[int(kind)].seconds += seconds;
+  part(kind).fixed += seconds;
+  part(kind).seconds += seconds;
 }
 
+/// Dense matrices stream their bytes whatever the rows; only where arithmetic takes longer do they differ one by one.
 void Pass::matrices(double rows, double head_rows) {
-  for (const MatrixOp& op : schedule_.matrices()) {
-    double read = op.experts ? distinct_experts(*op.experts, rows) : 1;
-    add(op.part, op.layers, op.launch, read * op.bytes, read * op.streamed,
-        op.per_row * (op.is_head ? head_rows : rows));
-    least_bytes_ += op.layers * op.least;
+  const MatrixOp& all = schedule_.all_dense();
+  add(part(PartKind::weights), all.launch, all.bytes, all.streamed,
+      {rows * all.per_row.flops, {}, rows * all.per_row.least});
+  Seconds beyond;
+  for (const MatrixOp& op : schedule_.dense()) {
+    Seconds compute = rows * op.per_row.reached;
+    beyond += hides_ ? larger(Seconds{}, compute - placement_.stream(op.streamed)) : compute;
   }
+  part(PartKind::weights).compute += beyond;
+  part(PartKind::weights).seconds += beyond;
+  for (const MatrixOp& op : schedule_.experts()) {
+    double read = distinct_experts(*op.experts, rows);
+    add(part(op.part), op.launch, read * op.bytes, read * op.streamed, op.per_row * rows);
+  }
+  for (const MatrixOp& op : schedule_.heads())
+    add(part(op.part), op.launch, op.bytes, op.streamed, op.per_row * head_rows);
+  least_bytes_ += schedule_.least_weights();
 }
 
 void Pass::attention(const AttentionOp& op, double batch) {
   if (op.layers == 0) return;
-  add(PartKind::kv_cache, op.layers, larger(Seconds{}, op.launch + batch * op.tile), batch * op.bytes,
+  add(part(PartKind::kv_cache), op.layers * larger(Seconds{}, op.launch + batch * op.tile), batch * op.bytes,
       batch * op.streamed, op.per_sequence * batch);
   // With cascade attention at its best a common prefix is read once, not once per sequence.
-  least_bytes_ += op.layers * (batch * op.bytes - (batch - 1) * op.prefix);
+  least_bytes_ += batch * op.bytes - (batch - 1) * op.prefix;
 }
 
 void Pass::overheads(double batch) {
@@ -75,17 +88,14 @@ void Pass::overheads(double batch) {
   add_fixed(PartKind::stage_hops, schedule_.stage_hops());
 }
 
-StepParts Pass::parts() const {
-  StepParts parts;
-  for (int kind = 0; kind < part_kinds; ++kind) {
-    StepPart p = part_[kind];
-    if (p.seconds.value <= 0) continue;
-    p.name = name_of(PartKind(kind));
-    Seconds most = larger(p.memory, larger(p.compute, p.fixed));
-    p.bound = most == p.memory ? "memory" : most == p.compute ? "compute" : "latency";
-    parts.add(p);
-  }
-  return parts;
+std::string_view StepPart::bound() const {
+  Seconds most = larger(memory, larger(compute, fixed));
+  return most == memory ? "memory" : most == compute ? "compute" : "latency";
+}
+
+void Pass::parts(StepParts& parts) const {
+  for (const StepPart& p : part_)
+    if (p.seconds.value > 0) parts.add(p);
 }
 
 Seconds Pass::seconds() const {

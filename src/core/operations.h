@@ -14,14 +14,17 @@ namespace kvroof {
 
 /// One line of a step's account. Over all layers and stages; parts of a step sum to its expected time.
 struct StepPart {
-  std::string_view name;   ///< weights, experts, kv cache, collectives, …
-  std::string_view bound;  ///< memory | compute | latency: what its largest share is
+  PartKind kind = PartKind::weights;
   Seconds seconds;
   Seconds memory;   ///< of these: streaming bytes
   Seconds compute;  ///< arithmetic beyond the streaming
   Seconds fixed;    ///< launches, hops and other constants
   Bytes bytes;      ///< moved per rank
   Flops flops;      ///< done per rank
+
+  std::string_view name() const { return name_of(kind); }
+  /// memory, compute or latency: what its largest share is.
+  std::string_view bound() const;
 };
 
 /// The parts that a step has; a list without memory of its own.
@@ -58,7 +61,7 @@ class Pass {
   /// `resident`: bytes a rank holds, weights and cache. The schedule must outlive the pass.
   Pass(const Schedule& schedule, Bytes resident);
 
-  /// All matrices over `rows` rows, the head over `head_rows`; experts are read as far as the rows touch them.
+  /// All matrices over `rows` rows, the head over `head_rows`.
   void matrices(double rows, double head_rows);
   void attention(const AttentionOp& op, double batch);
   /// The all-reduces after mixers and feed-forwards.
@@ -66,14 +69,16 @@ class Pass {
   /// What the engine and the device cost per layer, step and sequence, and the hand-over between stages.
   void overheads(double batch);
 
-  StepParts parts() const;
+  /// Adds those that take time.
+  void parts(StepParts& parts) const;
   Seconds seconds() const;
   Bytes least_bytes() const { return least_bytes_; }
   Seconds least_compute() const { return least_compute_; }
   const Placement& placement() const { return placement_; }
 
  private:
-  void add(PartKind kind, double times, Seconds launch, Bytes bytes, Bytes streamed, const Work& work);
+  void add(StepPart& part, Seconds launch, Bytes bytes, Bytes streamed, const Work& work);
+  StepPart& part(PartKind kind) { return part_[int(kind)]; }
   void add_fixed(PartKind kind, Seconds seconds);
 
   const Schedule& schedule_;

@@ -15,8 +15,8 @@ Arithmetic attention_arithmetic(const Deployment& d) {
 }  // namespace
 
 std::string_view name_of(PartKind kind) {
-  constexpr std::string_view names[] = {"weights", "experts",        "kv cache",      "collectives",
-                                        "head",    "layer overhead", "step overhead", "stage hops"};
+  static constexpr std::string_view names[] = {"weights", "experts",        "kv cache",      "collectives",
+                                               "head",    "layer overhead", "step overhead", "stage hops"};
   return names[int(kind)];
 }
 
@@ -28,7 +28,7 @@ Schedule::Schedule(const Model& model, const Device& device, const Deployment& d
       scale_(checkpoint_scale(model, deployment)),
       resident_weights_(rank_weights(model, deployment, 0)) {
   const Achievable& a = device.achievable;
-  matrices_.reserve(12 * model.layers.size() + 2);
+  dense_.reserve(10 * model.layers.size());
   for (const LayerGroup& g : model.layers) {
     add_linears(g);
     bool mixer = !std::holds_alternative<NoAttention>(g.attention),
@@ -36,6 +36,7 @@ Schedule::Schedule(const Model& model, const Device& device, const Deployment& d
     reductions_ += double(g.count) * double(int(mixer) + int(ff));
   }
   add_head();
+  sum_up();
   reduce_ = all_reduce(device, {}, d_.tp);
   reduce_row_ = all_reduce(device, Bytes{double(model.hidden) * 2}, d_.tp) - reduce_;
   layer_overhead_ = double(model.layer_count()) * (engine.layer + std::log2(double(d_.tp)) * engine.layer_per_log2_tp +
@@ -54,11 +55,10 @@ MatrixOp Schedule::matrix(PartKind part, double layers, Seconds launch, Bytes by
                           Arithmetic arithmetic) const {
   MatrixOp op;
   op.part = part;
-  op.layers = layers;
-  op.launch = larger(Seconds{}, launch - engine_.hidden_launch);
-  op.bytes = op.least = bytes;
-  op.streamed = bytes / device_.achievable.linear_rate(arithmetic).fraction;
-  op.per_row = work(per_row, arithmetic);
+  op.launch = layers * larger(Seconds{}, launch - engine_.hidden_launch);
+  op.bytes = op.least = layers * bytes;
+  op.streamed = op.bytes / device_.achievable.linear_rate(arithmetic).fraction;
+  op.per_row = work(layers * per_row, arithmetic);
   return op;
 }
 
@@ -79,10 +79,10 @@ void Schedule::add_linears(const LayerGroup& g) {
       op.experts = moe;
       op.least = double(moe->top_k) * op.bytes;
     }
-    matrices_.push_back(op);
+    (experts ? experts_ : dense_).push_back(op);
   }
   Bytes small = scale_ * model_.weights.embeddings.size(double(small_weights(model_, g)), 1 << 20);
-  if (small.value > 0) matrices_.push_back(matrix(PartKind::weights, layers, {}, small, {}, Arithmetic::bf16));
+  if (small.value > 0) dense_.push_back(matrix(PartKind::weights, layers, {}, small, {}, Arithmetic::bf16));
 }
 
 /// The head reads all of its matrix; a tied head reads the input embedding. The final norm rides along.
@@ -90,15 +90,25 @@ void Schedule::add_head() {
   Parameters p = count_parameters(model_);
   double count = double(model_.tied_embeddings ? p.input_embedding : p.head) / double(d_.tp) + double(p.final_norm);
   const Format& f = embedding_format(model_, d_);
-  matrices_.push_back(matrix(PartKind::head, 1, device_.achievable.linear_rate(f.arithmetic).launch,
-                             scale_ * f.size(count, 1 << 20), Flops{2.0 * count}, f.arithmetic));
-  matrices_.back().is_head = true;
+  heads_.push_back(matrix(PartKind::head, 1, device_.achievable.linear_rate(f.arithmetic).launch,
+                          scale_ * f.size(count, 1 << 20), Flops{2.0 * count}, f.arithmetic));
   if (p.other == 0) return;
   const Format& linear = format_of(model_, d_, WeightRole::linear);
   double share = double(p.other) / double(d_.tp);
-  matrices_.push_back(
+  heads_.push_back(
       matrix(PartKind::weights, 1, {}, scale_ * linear.size(share, 1 << 20), Flops{2.0 * share}, linear.arithmetic));
-  matrices_.back().is_head = true;
+}
+
+/// What is the same for any number of rows is summed once.
+void Schedule::sum_up() {
+  for (const MatrixOp& op : dense_) {
+    all_dense_.launch += op.launch;
+    all_dense_.bytes += op.bytes;
+    all_dense_.streamed += op.streamed;
+    all_dense_.per_row += op.per_row;
+  }
+  for (const std::vector<MatrixOp>* ops : {&dense_, &experts_, &heads_})
+    for (const MatrixOp& op : *ops) least_weights_ += op.least;
 }
 
 /// Bytes of one sequence's shared prefix in a layer that keeps it whole.
@@ -109,7 +119,7 @@ Bytes Schedule::prefix_bytes(const LayerGroup& g, i64 tokens) const {
 
 AttentionOp Schedule::decode(const LayerGroup& g, i64 context, i64 shared_prefix) const {
   AttentionOp op;
-  if (std::holds_alternative<NoAttention>(g.attention)) return op.layers = 0, op;
+  if (std::holds_alternative<NoAttention>(g.attention)) return op;
   Arithmetic arithmetic = attention_arithmetic(d_);
   const AttentionRate& rate = device_.achievable.attention_rate(arithmetic);
   double share = rank_share(g.attention, d_.tp);
@@ -117,16 +127,16 @@ AttentionOp Schedule::decode(const LayerGroup& g, i64 context, i64 shared_prefix
   op.layers = double(g.count);
   op.launch = rate.launch - engine_.hidden_launch;
   if (device_.cores) op.tile = double(ceil_div(shards(g.attention), d_.tp)) / double(*device_.cores) * rate.tile;
-  op.bytes = share * layer_moved(g, context, d_);
+  op.bytes = op.layers * share * layer_moved(g, context, d_);
   op.streamed = op.bytes / rate.fraction;
-  op.prefix = share * prefix_bytes(g, shared_prefix);
-  op.per_sequence = work(attention_flops(g.attention, kept) / double(d_.tp), arithmetic);
+  op.prefix = op.layers * share * prefix_bytes(g, shared_prefix);
+  op.per_sequence = work(op.layers / double(d_.tp) * attention_flops(g.attention, kept), arithmetic);
   return op;
 }
 
 AttentionOp Schedule::prefill(const LayerGroup& g, double tokens, double cached) const {
   AttentionOp op;
-  if (std::holds_alternative<NoAttention>(g.attention)) return op.layers = 0, op;
+  if (std::holds_alternative<NoAttention>(g.attention)) return op;
   // Each new token attends to those before it: the mean of the first and the last one's context.
   i64 attended = i64(std::max(1.0, cached + tokens / 2));
   Flops flops = attention_flops(g.attention, attended);
@@ -137,9 +147,9 @@ AttentionOp Schedule::prefill(const LayerGroup& g, double tokens, double cached)
   const AttentionRate& rate = device_.achievable.attention_rate(Arithmetic::bf16);
   op.layers = double(g.count);
   op.launch = rate.launch - engine_.hidden_launch;
-  op.bytes = rank_share(g.attention, d_.tp) * layer_moved(g, i64(cached + tokens), d_);
+  op.bytes = op.layers * rank_share(g.attention, d_.tp) * layer_moved(g, i64(cached + tokens), d_);
   op.streamed = op.bytes / rate.fraction;
-  op.per_sequence = work(tokens / double(d_.tp) * flops, Arithmetic::bf16);
+  op.per_sequence = work(op.layers * tokens / double(d_.tp) * flops, Arithmetic::bf16);
   return op;
 }
 

@@ -21,25 +21,29 @@ struct Work {
   Flops flops;
   Seconds reached, least;
   Work operator*(double times) const { return {times * flops, times * reached, times * least}; }
+  Work& operator+=(const Work& other) {
+    flops += other.flops;
+    reached += other.reached;
+    least += other.least;
+    return *this;
+  }
 };
 
-/// A matrix times rows, in every layer of its group.
+/// A matrix times rows, over all layers of its group.
 struct MatrixOp {
   PartKind part = PartKind::weights;
-  double layers = 1;
   Seconds launch;
-  Bytes bytes;     ///< read by one layer; of one expert where there are experts
+  Bytes bytes;     ///< read; of one expert where there are experts
   Bytes streamed;  ///< the same over the fraction of the bandwidth that is reached
   Bytes least;     ///< that no schedule avoids
   Work per_row;
   const MoeFeedForward* experts = nullptr;
-  bool is_head = false;  ///< a prompt passes one row through it, not all
 };
 
-/// Attention of one layer group over the tokens that its sequences have cached.
+/// Attention of all layers of a group over the tokens that their sequences have cached.
 struct AttentionOp {
-  double layers = 1;
-  Seconds launch, tile;   ///< tile: more of it for each sequence
+  double layers = 0;
+  Seconds launch, tile;   ///< of one layer; tile: more of it for each sequence
   Bytes bytes, streamed;  ///< of one sequence
   Bytes prefix;           ///< of them in a prefix that all sequences share
   Work per_sequence;
@@ -49,7 +53,15 @@ class Schedule {
  public:
   Schedule(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine);
 
-  const std::vector<MatrixOp>& matrices() const { return matrices_; }
+  /// Matrices that all rows pass and that are read whole, and the sum of them.
+  const std::vector<MatrixOp>& dense() const { return dense_; }
+  const MatrixOp& all_dense() const { return all_dense_; }
+  /// Experts, read as far as the rows touch them.
+  const std::vector<MatrixOp>& experts() const { return experts_; }
+  /// The head and what goes with it: a prompt passes one row through it, not all.
+  const std::vector<MatrixOp>& heads() const { return heads_; }
+  /// Bytes of all of them that no schedule avoids.
+  Bytes least_weights() const { return least_weights_; }
   /// Decoding with `context` cached tokens, `shared_prefix` of them common to all.
   AttentionOp decode(const LayerGroup& group, i64 context, i64 shared_prefix) const;
   /// A prompt's `tokens` new tokens after `cached` that are there: one sequence.
@@ -70,6 +82,7 @@ class Schedule {
  private:
   void add_linears(const LayerGroup& group);
   void add_head();
+  void sum_up();
   MatrixOp matrix(PartKind part, double layers, Seconds launch, Bytes bytes, Flops per_row,
                   Arithmetic arithmetic) const;
   Work work(Flops flops, Arithmetic arithmetic) const;
@@ -80,7 +93,9 @@ class Schedule {
   const Deployment& d_;
   const Engine& engine_;
   double scale_;  ///< exact bytes of the checkpoint over its formats' own
-  std::vector<MatrixOp> matrices_;
+  std::vector<MatrixOp> dense_, experts_, heads_;
+  MatrixOp all_dense_;
+  Bytes least_weights_;
   double reductions_ = 0;  ///< all-reduces of one pass
   Seconds reduce_, reduce_row_;
   Seconds layer_overhead_, step_overhead_, stage_hops_;

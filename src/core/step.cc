@@ -65,7 +65,7 @@ Step Decoder::step(i64 batch) const {
   Step s;
   s.batch = batch;
   set_floor(s, p, schedule_.device(), pp_);
-  s.parts = p.parts();
+  p.parts(s.parts);
   s.expected = p.seconds();
   s.low = larger(s.floor, range_.low * s.expected);
   s.high = range_.high * s.expected;
