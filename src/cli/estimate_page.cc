@@ -82,14 +82,14 @@ void EstimatePage::memory_facts() {
 Json json_of_step(const Step& p) {
   Json parts = Json::array();
   for (const StepPart& part : p.parts)
-    parts.push_back({{"name", part.name},
+    parts.push_back({{"name", part.name()},
                      {"seconds", part.seconds.value},
                      {"memory_seconds", part.memory.value},
                      {"compute_seconds", part.compute.value},
                      {"fixed_seconds", part.fixed.value},
                      {"bytes", part.bytes.value},
                      {"flops", part.flops.value},
-                     {"bound_by", part.bound}});
+                     {"bound_by", part.bound()}});
   return {{"floor_seconds", p.floor.value},
           {"floor_claimed", p.floor_claimed},
           {"expected_seconds", p.expected.value},
@@ -156,7 +156,7 @@ void EstimatePage::parts() {
   }
   table.columns.emplace_back("moved");
   for (std::size_t i = 0; i < points[0].parts.size(); ++i) {
-    std::vector<std::string> row = {std::string(points[0].parts[i].name)};
+    std::vector<std::string> row = {std::string(points[0].parts[i].name())};
     for (const Step* p : shown) {
       row.push_back(duration(p->parts[i].seconds));
       row.push_back(percent(p->parts[i].seconds / p->expected));
