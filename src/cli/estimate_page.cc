@@ -101,7 +101,6 @@ Json json_of_step(const Step& p) {
 }
 
 void EstimatePage::speed() {
-  doc.blocks.push_back(Heading{"Speed of one decode step"});
   Table table{{"batch", "floor", "expected", "80 % range", "per user", "in total", "<bound by"}, {}};
   doc.csv.columns = {"model",
                      "hardware",
@@ -123,6 +122,7 @@ void EstimatePage::speed() {
                      "kv_room_bytes"};
   doc.json["points"] = Json::array();
   if (points.empty()) return;
+  doc.blocks.push_back(Heading{"Speed of one decode step"});
   for (const Step& p : points) {
     table.rows.push_back(
         {count(double(p.batch)), p.floor_claimed ? duration(p.floor) : "-", duration(p.expected),

@@ -156,9 +156,9 @@ int run(const UptrainOptions& o) {
   Document doc;
   Facts facts;
   facts.rows = {
-      {"pre-training", fmt::format("{} tokens{}", significant(tokens, 3),
+      {"pre-training", fmt::format("{} tokens{}", parameters(tokens),
                                    o.trained.empty() ? " (20 a parameter, for want of --trained-tokens)" : "")},
-      {"uptraining", fmt::format("{} of it: {} tokens, {} flops", percent(share), significant(share * tokens, 3),
+      {"uptraining", fmt::format("{} of it: {} tokens, {} flops", percent(share), parameters(share * tokens),
                                  fmt::format("{:.3g}", flops.value))},
       {"time", fmt::format("{} device-hours at {} of the bf16 peak of {}", significant(device_time.value / 3600, 3),
                            percent(mfu), before.device.name)}};
@@ -172,10 +172,10 @@ int run(const UptrainOptions& o) {
   };
   facts.rows.push_back({"served before", speed(before, was)});
   facts.rows.push_back({"served after", speed(after, is)});
-  facts.rows.push_back(
-      {"pays after", saved > 0 ? fmt::format("{} served tokens ({} a token cheaper)", fmt::format("{:.3g}", pays_after),
-                                             percent(saved / was.device_seconds))
-                               : std::string("never: a served token gets no cheaper")});
+  facts.rows.push_back({"pays after", saved > 0
+                                          ? fmt::format("{} served tokens ({} a token cheaper)", parameters(pays_after),
+                                                        percent(saved / was.device_seconds))
+                                          : std::string("never: a served token gets no cheaper")});
   doc.json = {{"schema_version", 1},
               {"command", "uptrain"},
               {"model", before.model.id},

@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "render/chart.h"
 #include "render/number.h"
 
 namespace kvroof {
@@ -48,7 +49,7 @@ struct ValidateOptions {
   OutputOptions output;
   CatalogOptions catalog;
   std::vector<std::string> files;
-  std::string rows;
+  std::string rows, chart;
   i64 worst = 8;
 };
 
@@ -225,6 +226,11 @@ int run(const ValidateOptions& o) {
   doc.blocks.push_back(legend);
   add_worst(doc, predictions, o.worst);
   if (!o.rows.empty()) write_rows(o.rows, predictions);
+  if (!o.chart.empty()) {
+    std::ofstream out(o.chart, std::ios::binary);
+    out << draw(validation_chart(predictions)).svg << std::flush;
+    if (!out) throw InputError{o.chart + ": can't be written\n"};
+  }
   print(doc, o.output);
   return 0;
 }
@@ -243,6 +249,7 @@ void add_validate(CLI::App& app, int& exit_code) {
                  "write one line per row: measured, predicted, low, high, "
                  "basis, status")
       ->option_text("FILE");
+  app.add_option("--chart", o->chart, "draw predicted against measured tokens/s (SVG)")->option_text("FILE");
   app.add_option("--worst", o->worst, "how many of the rows furthest off to show (default 8)")->option_text("N");
   add_options(app, o->catalog);
   add_options(app, o->output);

@@ -17,7 +17,7 @@ struct Prediction {
   std::optional<double> measured, predicted, low, high;
   std::string basis;
   std::optional<double> bare;  ///< by the floor alone, in the same unit: the baseline to beat
-  std::string skipped;  ///< why there is no prediction; empty when there is one
+  std::string skipped;         ///< why there is no prediction; empty when there is one
   bool ok() const { return skipped.empty() && predicted.has_value(); }
 };
 
@@ -29,5 +29,9 @@ std::vector<Prediction> predict_decode(const MeasuredTable& table, const Catalog
 std::vector<Prediction> predict_attention(const MeasuredTable& table, const Catalog& catalog);
 std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalog& catalog);
 std::vector<Prediction> predict_collectives(const MeasuredTable& table, const Catalog& catalog);
+
+/// Predicted against measured tokens/s, of the decode tables among them.
+struct Chart;
+Chart validation_chart(const std::vector<Prediction>& predictions);
 
 }  // namespace kvroof

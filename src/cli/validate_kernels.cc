@@ -29,7 +29,7 @@ const Device* device_or_skip(Names& names, const std::string& name, Prediction& 
 std::vector<Prediction> predict_attention(const MeasuredTable& table, const Catalog& catalog) {
   Names names(catalog);
   return each_row(table, [&](const Row& row) {
-    Prediction p = start(row, "time_us", "time_us", row.text("gpu"), "decode attention, " + row.text("dtype"));
+    Prediction p = start(row, "time_us", "time_us", row.text("gpu"), row.text("dtype"));
     const Device* device = device_or_skip(names, row.text("gpu"), p);
     std::optional<AttentionRow> r = device ? attention_row(row, p.skipped) : std::nullopt;
     if (!r) return p;
@@ -42,7 +42,7 @@ std::vector<Prediction> predict_attention(const MeasuredTable& table, const Cata
 std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalog& catalog) {
   Names names(catalog);
   return each_row(table, [&](const Row& row) {
-    Prediction p = start(row, "time_us", "time_us", row.text("gpu"), "linear, " + row.text("dtype"));
+    Prediction p = start(row, "time_us", "time_us", row.text("gpu"), row.text("dtype"));
     const Device* device = device_or_skip(names, row.text("gpu"), p);
     std::optional<LinearRow> r = device ? linear_row(row, p.skipped) : std::nullopt;
     if (!r) return p;
@@ -55,11 +55,11 @@ std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalo
 std::vector<Prediction> predict_collectives(const MeasuredTable& table, const Catalog& catalog) {
   Names names(catalog);
   return each_row(table, [&](const Row& row) {
-    Prediction p = start(row, "time_us", "time_us", row.text("system"),
-                         "all-reduce, " + row.text("backend").substr(0, row.text("backend").find('(')));
+    Prediction p = start(row, "time_us", "time_us", row.text("system"), "all-reduce");
     const Device* device = device_or_skip(names, row.text("system"), p);
     std::optional<AllReduceRow> r = device ? all_reduce_row(row, p.skipped) : std::nullopt;
     if (!r) return p;
+    p.kind = r->name.engine + " " + r->name.kernel;
     if (const AllReduceKernel* k = all_reduce_kernel(*device, *r))
       set_time(p, all_reduce_time(k->rate, r->payload), k->fit, *device, catalog);
     else
