@@ -35,12 +35,14 @@ void AttentionKernel::merge(std::span<float> out) const {
   for (i64 query = 0; query < heads_; ++query) {
     i64 first_tile = query / shape_.group * per_head;
     auto holds = [&](i64 m) {
-      i64 begin = std::max(first_tile, all * m / threads_), end = std::min(first_tile + per_head, all * (m + 1) / threads_);
+      i64 begin = std::max(first_tile, all * m / threads_),
+          end = std::min(first_tile + per_head, all * (m + 1) / threads_);
       return begin < end;
     };
     float most = std::numeric_limits<float>::lowest(), sum = 0;
     for (i64 m = 0; m < threads_; ++m)
-      if (holds(m) && !(maxima_[std::size_t(m * heads_ + query)] <= most)) most = maxima_[std::size_t(m * heads_ + query)];
+      if (holds(m) && !(maxima_[std::size_t(m * heads_ + query)] <= most))
+        most = maxima_[std::size_t(m * heads_ + query)];
     for (i64 m = 0; m < threads_; ++m) {
       if (!holds(m)) continue;
       float scale = std::exp(maxima_[std::size_t(m * heads_ + query)] - most);

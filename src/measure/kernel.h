@@ -31,12 +31,16 @@ class AttentionKernel {
 
   AttentionShape shape_;
   i64 threads_, heads_;
-  std::vector<float> sums_;  ///< [thread][query head][value_dim]
+  std::vector<float> sums_;              ///< [thread][query head][value_dim]
   std::vector<float> maxima_, weights_;  ///< [thread][query head]
   std::vector<float> scratch_;
 };
 
 /// The instruction set kernels run on: AVX2, AVX3 (AVX-512), NEON …
 std::string instruction_set();
+/// Those that this binary holds and this machine runs, the best first.
+std::vector<std::string> instruction_sets();
+/// From now on; for comparisons and tests.
+void use_instruction_set(const std::string& name);
 
 }  // namespace kvroof

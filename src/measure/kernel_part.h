@@ -6,18 +6,17 @@
 namespace kvroof {
 
 /// Most tokens of a tile: scores of one query head take a row of so many floats.
-inline constexpr i64 most_tile_tokens = 32;
+inline constexpr i64 most_tile_tokens = 48;
 
 struct KernelPart {
   const AttentionShape& shape;
   const KvView& cache;
-  const float* queries;  ///< [query head][key_dim]
-  float* sums;           ///< [query head][value_dim]: weighted values; of the heads whose tiles it holds
-  float* maxima;         ///< [query head]
-  float* weights;        ///< [query head]: sum of the softmax's terms
-  float* scratch;        ///< scratch_floats(shape) floats
+  const float* queries;   ///< [query head][key_dim]
+  float* sums;            ///< [query head][value_dim]: weighted values; of the heads whose tiles it holds
+  float* maxima;          ///< [query head]
+  float* weights;         ///< [query head]: sum of the softmax's terms
+  float* scratch;         ///< scratch_floats(shape) floats
   i64 tile = 0, end = 0;  ///< of kv_heads * tiles_of(shape), head after head
-  i64 ahead = 1;          ///< tiles between a row's prefetch and its use
 };
 
 /// Tokens a tile holds: few where a tile is widened to f32 first and should stay in the first cache.

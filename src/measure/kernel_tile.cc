@@ -1,18 +1,19 @@
 // The kernel's inner part, compiled once for each instruction set: tiles of scores, online softmax, tiles of values.
 //
-// Rows are decoded two vectors at a time, in whatever order is cheapest (bf16: even and odd elements), and queries and
-// sums are kept in that order. Register blocks are up to 8 sums: many tokens for one query, one token for 8 queries.
-// Rows of the tile after the next are prefetched while this one is worked on, spread over the loop, because one
-// core's stream from memory is bound by how many lines are on their way. With more than 8 queries a KV head, a tile
-// is widened to f32 once and the passes run on that.
+// Rows are decoded a vector at a time, in whatever order is cheapest (bf16: even, then odd elements); queries and sums
+// are kept in that order. One core's stream from memory is bound by how many lines are on their way, so that a tile
+// takes its tokens from four stretches of the context at once (the softmax does not mind the order) and the rows of
+// the next tile are asked for while this one is worked on, spread over the loops. Against one stretch that took MHA in
+// bf16 from 65 to 77 % of a read's bandwidth, and random pages from 49 to 66 %; eight stretches were slower again
+// (AVX2, Zen 3). With more than 8 queries a KV head, a tile is widened to f32 once and the passes run on that.
 
 // SSE4 and the refinements of AVX-512 add nothing the kernel uses; vectors of unknown length can't be kept in arrays.
 #define HWY_DISABLED_TARGETS (HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "measure/kernel_tile.cc"
-#include <hwy/foreach_target.h>
 #include <hwy/cache_control.h>
+#include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 //
 #include <hwy/contrib/math/math-inl.h>
@@ -34,15 +35,14 @@ using V = hn::Vec<D>;
 constexpr i64 lanes = i64(hn::MaxLanes(D()));
 constexpr i64 step = 2 * lanes;  ///< elements decoded together
 
-// ---- formats: two vectors of a row, from element i on ------------------------------------------------------
+// ---- formats: the first or second vector of the `step` elements from i on ----------------------------------
 
 struct F32Rows {
   static constexpr i64 element_bytes = 4;
   static constexpr bool scaled = false, even_odd = false;
-  static HWY_INLINE void decode(const std::byte* row, i64 i, V& a, V& b) {
-    const float* from = reinterpret_cast<const float*>(row) + i;
-    a = hn::LoadU(D(), from);
-    b = hn::LoadU(D(), from + lanes);
+  template <int Half>
+  static HWY_INLINE V decode(const std::byte* row, i64 i) {
+    return hn::LoadU(D(), reinterpret_cast<const float*>(row) + i + Half * lanes);
   }
 };
 
@@ -50,23 +50,23 @@ struct F32Rows {
 struct Bf16Rows {
   static constexpr i64 element_bytes = 2;
   static constexpr bool scaled = false, even_odd = true;
-  static HWY_INLINE void decode(const std::byte* row, i64 i, V& a, V& b) {
+  template <int Half>
+  static HWY_INLINE V decode(const std::byte* row, i64 i) {
     const hn::RebindToUnsigned<D> du;
     const hn::Repartition<std::uint8_t, D> d8;
     auto both = hn::BitCast(du, hn::LoadU(d8, reinterpret_cast<const std::uint8_t*>(row) + 2 * i));
-    a = hn::BitCast(D(), hn::ShiftLeft<16>(both));
-    b = hn::BitCast(D(), hn::And(both, hn::Set(du, 0xffff0000U)));
+    if constexpr (Half == 0) return hn::BitCast(D(), hn::ShiftLeft<16>(both));
+    return hn::BitCast(D(), hn::And(both, hn::Set(du, 0xffff0000U)));
   }
 };
 
 struct Fp16Rows {
   static constexpr i64 element_bytes = 2;
   static constexpr bool scaled = false, even_odd = false;
-  static HWY_INLINE void decode(const std::byte* row, i64 i, V& a, V& b) {
+  template <int Half>
+  static HWY_INLINE V decode(const std::byte* row, i64 i) {
     const hn::Rebind<hwy::float16_t, D> d16;
-    const hwy::float16_t* from = reinterpret_cast<const hwy::float16_t*>(row) + i;
-    a = hn::PromoteTo(D(), hn::LoadU(d16, from));
-    b = hn::PromoteTo(D(), hn::LoadU(d16, from + lanes));
+    return hn::PromoteTo(D(), hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(row) + i + Half * lanes));
   }
 };
 
@@ -80,28 +80,31 @@ HWY_INLINE V integers(const std::byte* from) {
 struct Int8Rows {
   static constexpr i64 element_bytes = 1;
   static constexpr bool scaled = true, even_odd = false;
-  static HWY_INLINE void decode(const std::byte* row, i64 i, V& a, V& b) {
-    a = integers(row + i);
-    b = integers(row + i + lanes);
+  template <int Half>
+  static HWY_INLINE V decode(const std::byte* row, i64 i) {
+    return integers(row + i + Half * lanes);
   }
 };
 
 struct Q8Rows {
   static constexpr i64 element_bytes = 1;
   static constexpr bool scaled = false, even_odd = false;
-  static HWY_INLINE void decode(const std::byte* row, i64 i, V& a, V& b) {
+  template <int Half>
+  static HWY_INLINE V decode(const std::byte* row, i64 i) {
     const hn::Rebind<hwy::float16_t, D> d16;
     const hn::Rebind<std::uint16_t, D> du16;
     const std::byte* block = row + i / 32 * 34;
     std::uint16_t bits;
     std::memcpy(&bits, block, sizeof bits);
     V scale = hn::PromoteTo(D(), hn::BitCast(d16, hn::Set(du16, bits)));
-    a = hn::Mul(scale, integers(block + 2 + i % 32));
-    b = hn::Mul(scale, integers(block + 2 + i % 32 + lanes));
+    return hn::Mul(scale, integers(block + 2 + i % 32 + Half * lanes));
   }
 };
 
 // ---- a tile ------------------------------------------------------------------------------------------------
+
+/// Stretches of the context a tile takes its tokens from.
+constexpr i64 streams = 4;
 
 /// Where the rows of some tokens of one head lie.
 struct Tile {
@@ -110,9 +113,9 @@ struct Tile {
   const std::byte* values[most_tile_tokens];
 };
 
-template <i64 ElementBytes>
-HWY_INLINE void prefetch(const std::byte* row, i64 i) {
-  if ((i * ElementBytes & 63) == 0) hwy::Prefetch(row + i * ElementBytes);
+/// Asks for a row line by line, in the order of memory, which the hardware's own prefetchers follow.
+HWY_INLINE void fetch_row(const std::byte* row, i64 bytes) {
+  for (i64 at = 0; at < bytes; at += 64) hwy::Prefetch(row + at);
 }
 
 /// Sums of the lanes of four vectors, as one vector of four.
@@ -135,60 +138,69 @@ HWY_INLINE hn::Vec<hn::Full128<float>> sums_of(V a, V b, V c, V e) {
   return sum_blocks(d, hn::Add(low, high));
 }
 
-/// Scores of Q queries with T tokens from `first` on, Q * T = 8. Prefetches the same rows of the tile to come.
+template <class Rows, int Half, int Q, int T>
+HWY_INLINE void add_scores(const std::byte* const* rows, const float* queries, i64 i, i64 dim, V* sums) {
+  V keys[T];
+  HWY_UNROLL(12)
+  for (int t = 0; t < T; ++t) keys[t] = Rows::template decode<Half>(rows[t], i);
+  HWY_UNROLL(12)
+  for (int q = 0; q < Q; ++q) {
+    V query = hn::LoadU(D(), queries + q * dim + i + Half * lanes);
+    HWY_UNROLL(12)
+    for (int t = 0; t < T; ++t) sums[q * T + t] = hn::MulAdd(keys[t], query, sums[q * T + t]);
+  }
+}
+
+/// Scores of Q queries with T tokens from `first` on, Q * T = 12: as many sums as registers allow, so that one load
+/// of a query serves T tokens and the sums' latency is hidden. Prefetches the same rows of the tile to come.
 template <class Rows, int Q, int T, bool Fetch>
 HWY_INLINE void score_block(const Tile& tile, const Tile& next, i64 first, const float* queries, i64 dim,
                             float* scores) {
-  V sums[Q * T];
+  V sums[12];
+  HWY_UNROLL(12)
   for (V& s : sums) s = hn::Zero(D());
+  i64 fetched = 0;
   for (i64 i = 0; i < dim; i += step) {
-    HWY_UNROLL(8)
-    for (int t = 0; t < T; ++t) {
-      V a, b;
-      Rows::decode(tile.keys[first + t], i, a, b);
-      if constexpr (Fetch) prefetch<Rows::element_bytes>(next.keys[first + t], i);
-      HWY_UNROLL(8)
-      for (int q = 0; q < Q; ++q) {
-        V& sum = sums[q * T + t];
-        sum = hn::MulAdd(a, hn::LoadU(D(), queries + q * dim + i), sum);
-        sum = hn::MulAdd(b, hn::LoadU(D(), queries + q * dim + i + lanes), sum);
-      }
-    }
+    if constexpr (Fetch)
+      for (; fetched * dim < T * (i + step); ++fetched)
+        fetch_row(next.keys[first + fetched], dim * Rows::element_bytes);
+    add_scores<Rows, 0, Q, T>(tile.keys + first, queries, i, dim, sums);
+    add_scores<Rows, 1, Q, T>(tile.keys + first, queries, i, dim, sums);
   }
-  HWY_ALIGN float out[8];
+  HWY_ALIGN float out[12];
   const hn::Full128<float> d4;
-  hn::Store(sums_of(sums[0], sums[1], sums[2], sums[3]), d4, out);
-  hn::Store(sums_of(sums[4], sums[5], sums[6], sums[7]), d4, out + 4);
-  HWY_UNROLL(8)
-  for (int q = 0; q < Q; ++q)
-    HWY_UNROLL(8)
-    for (int t = 0; t < T; ++t) scores[q * most_tile_tokens + first + t] = out[q * T + t];
+  HWY_UNROLL(12)
+  for (int n = 0; n < 12; n += 4) hn::Store(sums_of(sums[n], sums[n + 1], sums[n + 2], sums[n + 3]), d4, out + n);
+  HWY_UNROLL(12)
+  for (int q = 0; q < Q; ++q) HWY_UNROLL(12)
+  for (int t = 0; t < T; ++t) scores[q * most_tile_tokens + first + t] = out[q * T + t];
 }
 
 template <class Rows, int Q, bool Fetch>
 void score_tile(const Tile& tile, const Tile& next, i64 tokens, const float* queries, i64 dim, float* scores) {
-  constexpr int T = 8 / Q;
+  constexpr int T = 12 / Q;
   for (i64 t = 0; t < tokens; t += T) score_block<Rows, Q, T, Fetch>(tile, next, t, queries, dim, scores);
 }
 
 /// Adds the weighted values of a tile to the sums of Q queries, 8 vectors of sums at a time.
 template <class Rows, int Q, int Steps, bool Fetch>
-HWY_INLINE void value_block(const Tile& tile, const Tile& next, i64 tokens, i64 first, const float* weights, float* sums,
-                            i64 dim) {
+HWY_INLINE void value_block(const Tile& tile, const Tile& next, i64 tokens, i64 first, const float* weights,
+                            float* sums, i64 dim, i64& fetched) {
   V acc[Q * Steps * 2];
   HWY_UNROLL(8)
-  for (int q = 0; q < Q; ++q)
-    HWY_UNROLL(8)
-    for (int c = 0; c < 2 * Steps; ++c) acc[q * 2 * Steps + c] = hn::LoadU(D(), sums + q * dim + first + c * lanes);
+  for (int q = 0; q < Q; ++q) HWY_UNROLL(8)
+  for (int c = 0; c < 2 * Steps; ++c) acc[q * 2 * Steps + c] = hn::LoadU(D(), sums + q * dim + first + c * lanes);
   for (i64 t = 0; t < tokens; ++t) {
+    if constexpr (Fetch)
+      for (; fetched * dim < tokens * first + t * Steps * step; ++fetched)
+        fetch_row(next.values[fetched], dim * Rows::element_bytes);
     V weight[Q];
     HWY_UNROLL(8)
     for (int q = 0; q < Q; ++q) weight[q] = hn::Set(D(), weights[q * most_tile_tokens + t]);
     HWY_UNROLL(8)
     for (int c = 0; c < Steps; ++c) {
-      V a, b;
-      Rows::decode(tile.values[t], first + c * step, a, b);
-      if constexpr (Fetch) prefetch<Rows::element_bytes>(next.values[t], first + c * step);
+      V a = Rows::template decode<0>(tile.values[t], first + c * step);
+      V b = Rows::template decode<1>(tile.values[t], first + c * step);
       HWY_UNROLL(8)
       for (int q = 0; q < Q; ++q) {
         V* sum = acc + (q * Steps + c) * 2;
@@ -198,18 +210,17 @@ HWY_INLINE void value_block(const Tile& tile, const Tile& next, i64 tokens, i64 
     }
   }
   HWY_UNROLL(8)
-  for (int q = 0; q < Q; ++q)
-    HWY_UNROLL(8)
-    for (int c = 0; c < 2 * Steps; ++c) hn::StoreU(acc[q * 2 * Steps + c], D(), sums + q * dim + first + c * lanes);
+  for (int q = 0; q < Q; ++q) HWY_UNROLL(8)
+  for (int c = 0; c < 2 * Steps; ++c) hn::StoreU(acc[q * 2 * Steps + c], D(), sums + q * dim + first + c * lanes);
 }
 
 template <class Rows, int Q, bool Fetch>
 void value_tile(const Tile& tile, const Tile& next, i64 tokens, const float* weights, float* sums, i64 dim) {
   constexpr int steps = 4 / Q;
-  i64 i = 0;
+  i64 i = 0, fetched = 0;
   for (; i + steps * step <= dim; i += steps * step)
-    value_block<Rows, Q, steps, Fetch>(tile, next, tokens, i, weights, sums, dim);
-  for (; i < dim; i += step) value_block<Rows, Q, 1, Fetch>(tile, next, tokens, i, weights, sums, dim);
+    value_block<Rows, Q, steps, Fetch>(tile, next, tokens, i, weights, sums, dim, fetched);
+  for (; i < dim; i += step) value_block<Rows, Q, 1, Fetch>(tile, next, tokens, i, weights, sums, dim, fetched);
 }
 
 // ---- one thread ----------------------------------------------------------------------------------------------
@@ -217,7 +228,7 @@ void value_tile(const Tile& tile, const Tile& next, i64 tokens, const float* wei
 /// The buffers of a thread, cut from its scratch.
 struct Work {
   const KernelPart& part;
-  i64 tokens;           ///< of a tile
+  i64 tokens, padded;   ///< of a tile, and to whole vectors
   float* queries;       ///< [group][key_dim], scaled, in decoding order
   float* scores;        ///< [group][most_tile_tokens]; weights after the softmax
   float* wide_keys;     ///< [tokens][key_dim]
@@ -255,21 +266,20 @@ void finish_head(const Work& w, i64 head) {
   }
 }
 
+/// Token t of stretch 0, then 1, 2, 3, then t + 1: each stretch is followed in the order of memory.
 void find_rows(const Work& w, i64 flat, Tile& tile) {
   const KvView& cache = w.part.cache;
-  i64 per_head = ceil_div(cache.context, w.tokens), first = flat % per_head * w.tokens;
+  i64 per_head = tiles_of(w.part.shape), per_stream = w.tokens / streams;
+  i64 stream_tokens = per_head * per_stream, first = flat % per_head * per_stream;
   tile.head = flat / per_head;
-  tile.tokens = std::min(w.tokens, cache.context - first);
-  i64 t = 0;
-  while (t < tile.tokens) {
-    i64 row = cache.row(tile.head, first + t);
-    i64 together = std::min(tile.tokens - t, cache.blocks ? page_tokens - (first + t) % page_tokens : w.tokens);
-    for (i64 end = t + together; t < end; ++t, ++row) {
-      tile.keys[t] = cache.keys + row * cache.key_row;
-      tile.values[t] = cache.values + row * cache.value_row;
+  tile.tokens = 0;
+  for (i64 t = first; t < first + per_stream; ++t)
+    for (i64 token = t; token < cache.context; token += stream_tokens) {
+      i64 row = cache.row(tile.head, token);
+      tile.keys[tile.tokens] = cache.keys + row * cache.key_row;
+      tile.values[tile.tokens++] = cache.values + row * cache.value_row;
     }
-  }
-  for (; t < w.tokens; ++t) tile.keys[t] = tile.values[t] = w.zero_row;
+  for (i64 t = tile.tokens; t < w.tokens; ++t) tile.keys[t] = tile.values[t] = w.zero_row;
 }
 
 /// Scores to weights: exp(score - maximum), the sums of all earlier tiles scaled down where the maximum grows. A score
@@ -286,9 +296,9 @@ void soften(const Work& w, const Tile& tile, i64 g) {
       std::memcpy(&scale, tile.keys[t] + s.key_dim, sizeof scale);
       scores[t] *= scale;
     }
-  for (i64 t = tile.tokens; t < w.tokens; ++t) scores[t] = -std::numeric_limits<float>::infinity();
+  for (i64 t = tile.tokens; t < w.padded; ++t) scores[t] = -std::numeric_limits<float>::infinity();
   V most = hn::LoadU(d, scores);
-  for (i64 t = lanes; t < w.tokens; t += lanes) most = hn::Max(most, hn::LoadU(d, scores + t));
+  for (i64 t = lanes; t < w.padded; t += lanes) most = hn::Max(most, hn::LoadU(d, scores + t));
   float tile_maximum = hn::GetLane(hn::MaxOfLanes(d, most)), maximum = w.part.maxima[query];
   if (!(tile_maximum <= maximum)) {
     float keep = std::exp(maximum - tile_maximum);
@@ -299,7 +309,7 @@ void soften(const Work& w, const Tile& tile, i64 g) {
       hn::StoreU(hn::Mul(hn::LoadU(d, sums + i), hn::Set(d, keep)), d, sums + i);
   }
   V sum = hn::Zero(d), top = hn::Set(d, maximum);
-  for (i64 t = 0; t < w.tokens; t += lanes) {
+  for (i64 t = 0; t < w.padded; t += lanes) {
     V below = hn::Sub(hn::LoadU(d, scores + t), top);
     V weight = hn::IfThenElse(hn::IsNaN(below), below, hn::Exp(d, below));
     sum = hn::Add(sum, weight);
@@ -318,40 +328,30 @@ void soften(const Work& w, const Tile& tile, i64 g) {
 template <class Rows, bool Fetch>
 void score_group(const Work& w, const Tile& tile, const Tile& next) {
   i64 group = w.part.shape.group, dim = w.part.shape.key_dim, g = 0;
-  float* scores = w.scores;
-  auto at = [&](i64 index) { return w.queries + index * dim; };
-  if (group >= 8) {
-    score_tile<Rows, 8, Fetch>(tile, next, w.tokens, at(0), dim, scores);
-    for (g = 8; g + 8 <= group; g += 8)
-      score_tile<Rows, 8, false>(tile, next, w.tokens, at(g), dim, scores + g * most_tile_tokens);
-  }
-  bool fetch = g == 0;
-  auto rest = [&]<int Q>() HWY_ATTR {
-    if (!(group - g >= Q)) return;
-    if (fetch)
-      score_tile<Rows, Q, Fetch>(tile, next, w.tokens, at(g), dim, scores + g * most_tile_tokens);
+  auto pass = [&]<int Q>() HWY_ATTR {
+    const float* queries = w.queries + g * dim;
+    float* scores = w.scores + g * most_tile_tokens;
+    if (g == 0)
+      score_tile<Rows, Q, Fetch>(tile, next, w.tokens, queries, dim, scores);
     else
-      score_tile<Rows, Q, false>(tile, next, w.tokens, at(g), dim, scores + g * most_tile_tokens);
-    fetch = false;
+      score_tile<Rows, Q, false>(tile, next, w.tokens, queries, dim, scores);
     g += Q;
   };
-  rest.template operator()<4>();
-  rest.template operator()<2>();
-  rest.template operator()<1>();
+  while (group - g >= 4) pass.template operator()<4>();
+  if (group - g >= 2) pass.template operator()<2>();
+  if (group - g >= 1) pass.template operator()<1>();
 }
 
 template <class Rows, bool Fetch>
 void value_group(const Work& w, const Tile& tile, const Tile& next) {
   i64 group = w.part.shape.group, dim = w.part.shape.value_dim, g = 0;
-  float* sums = w.part.sums + tile.head * group * dim;
-  bool fetch = true;
   auto pass = [&]<int Q>() HWY_ATTR {
     const float* weights = w.scores + g * most_tile_tokens;
-    if (fetch)
-      value_tile<Rows, Q, Fetch>(tile, next, tile.tokens, weights, sums + g * dim, dim);
+    float* sums = w.part.sums + (tile.head * group + g) * dim;
+    if (g == 0)
+      value_tile<Rows, Q, Fetch>(tile, next, tile.tokens, weights, sums, dim);
     else
-      value_tile<Rows, Q, false>(tile, next, tile.tokens, weights, sums + g * dim, dim);
-    fetch = false;
+      value_tile<Rows, Q, false>(tile, next, tile.tokens, weights, sums, dim);
     g += Q;
   };
   while (group - g >= 4) pass.template operator()<4>();
@@ -361,7 +361,8 @@ void value_group(const Work& w, const Tile& tile, const Tile& next) {
 
 /// The tile as f32, scales applied, in decoding order.
 template <class Rows>
-void widen(const std::byte* const* rows, const std::byte* const* next, i64 tokens, i64 dim, i64 stored_dim, float* wide) {
+void widen(const std::byte* const* rows, const std::byte* const* next, i64 tokens, i64 dim, i64 stored_dim,
+           float* wide) {
   const D d;
   for (i64 t = 0; t < tokens; ++t) {
     V scale = hn::Set(d, 1.0F);
@@ -370,10 +371,9 @@ void widen(const std::byte* const* rows, const std::byte* const* next, i64 token
       std::memcpy(&stored, rows[t] + stored_dim, sizeof stored);
       scale = hn::Set(d, stored);
     }
+    fetch_row(next[t], dim * Rows::element_bytes);
     for (i64 i = 0; i < dim; i += step) {
-      V a, b;
-      Rows::decode(rows[t], i, a, b);
-      prefetch<Rows::element_bytes>(next[t], i);
+      V a = Rows::template decode<0>(rows[t], i), b = Rows::template decode<1>(rows[t], i);
       hn::StoreU(Rows::scaled ? hn::Mul(scale, a) : a, d, wide + t * dim + i);
       hn::StoreU(Rows::scaled ? hn::Mul(scale, b) : b, d, wide + t * dim + i + lanes);
     }
@@ -414,15 +414,13 @@ void start_head(const Work& w, i64 head) {
 
 template <class Rows>
 void attend(const Work& w) {
-  constexpr i64 ring = 4;
-  Tile tiles[ring];
-  i64 begin = w.part.tile, end = w.part.end, ahead = std::min(w.part.ahead, ring - 1), found = begin;
   bool widened = w.part.shape.group > 8 && Rows::element_bytes < 4;
+  Tile tiles[2];
   i64 head = -1;
-  for (i64 flat = begin; flat < end; ++flat) {
-    for (; found < end && found <= flat + ahead; ++found) find_rows(w, found, tiles[found % ring]);
-    const Tile& tile = tiles[flat % ring];
-    const Tile& next = tiles[std::min(flat + ahead, end - 1) % ring];
+  for (i64 flat = w.part.tile; flat < w.part.end; ++flat) {
+    Tile &tile = tiles[flat % 2], &next = tiles[(flat + 1) % 2];
+    if (flat == w.part.tile) find_rows(w, flat, tile);
+    find_rows(w, std::min(flat + 1, w.part.end - 1), next);
     if (tile.head != head) {
       if (head >= 0) finish_head<Rows>(w, head);
       head = tile.head;
@@ -446,7 +444,7 @@ void run_part(const KernelPart& part) {
     at += round_up(floats, 16);
     return taken;
   };
-  Work w{part, tokens, nullptr, nullptr, nullptr, nullptr, nullptr};
+  Work w{part, tokens, round_up(tokens, 16), nullptr, nullptr, nullptr, nullptr, nullptr};
   w.queries = take(s.group * s.key_dim);
   w.scores = take(s.group * most_tile_tokens);
   w.wide_keys = take(tokens * s.key_dim);
@@ -474,7 +472,7 @@ namespace kvroof {
 HWY_EXPORT(run_part);
 HWY_EXPORT(target_name);
 
-i64 tile_tokens(const AttentionShape& s) { return s.group > 8 ? 16 : most_tile_tokens; }
+i64 tile_tokens(const AttentionShape& s) { return s.group == 1 ? 48 : 24; }
 i64 tiles_of(const AttentionShape& s) { return ceil_div(s.context, tile_tokens(s)); }
 i64 scratch_floats(const AttentionShape& s) {
   i64 tokens = tile_tokens(s);
@@ -484,6 +482,17 @@ i64 scratch_floats(const AttentionShape& s) {
 
 void run_kernel_part(const KernelPart& part) { HWY_DYNAMIC_DISPATCH(run_part)(part); }
 std::string instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (std::int64_t target : hwy::SupportedAndGeneratedTargets()) names.emplace_back(hwy::TargetName(target));
+  return names;
+}
+
+void use_instruction_set(const std::string& name) {
+  for (std::int64_t target : hwy::SupportedAndGeneratedTargets())
+    if (name == hwy::TargetName(target)) hwy::GetChosenTarget().Update(target);
+}
 
 }  // namespace kvroof
 #endif

@@ -57,9 +57,8 @@ float multiply_add_chains(i64 rounds, i64* flops) {
   V x = hn::Set(d, 0.999F), y = hn::Set(d, 0.001F);
   for (i64 r = 0; r < rounds; ++r) {
     HWY_UNROLL(4)
-    for (i64 u = 0; u < unrolled; ++u)
-      HWY_UNROLL(12)
-      for (i64 c = 0; c < chains; ++c) sums[c] = hn::MulAdd(sums[c], x, y);
+    for (i64 u = 0; u < unrolled; ++u) HWY_UNROLL(12)
+    for (i64 c = 0; c < chains; ++c) sums[c] = hn::MulAdd(sums[c], x, y);
   }
   *flops = 2 * lanes * chains * unrolled * rounds;
   V all = sums[0];

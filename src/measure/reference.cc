@@ -11,7 +11,7 @@ namespace kvroof {
 std::vector<double> reference_attention(const AttentionShape& s, const KvView& cache,
                                         const std::vector<float>& queries) {
   std::vector<double> out(std::size_t(s.query_heads() * s.value_dim));  // [query head][value_dim]
-  std::vector<double> weight(std::size_t(s.context));                  // [token]
+  std::vector<double> weight(std::size_t(s.context));                   // [token]
   // A latent's values are the leading elements of its row, which is key_dim wide.
   i64 stored_dim = s.latent ? s.key_dim : s.value_dim;
   for (i64 head = 0; head < s.query_heads(); ++head) {

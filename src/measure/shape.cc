@@ -42,10 +42,10 @@ Bytes cache_bytes(const AttentionShape& s) { return layer_moved(layer_of(s), s.c
 Flops attention_flops(const AttentionShape& s) { return attention_flops(layer_of(s).attention, s.context); }
 
 std::string name_of(const AttentionShape& s) {
-  std::string kind = s.latent        ? "MLA-" + std::to_string(s.group)
-                     : s.group == 1  ? "MHA"
+  std::string kind = s.latent          ? "MLA-" + std::to_string(s.group)
+                     : s.group == 1    ? "MHA"
                      : s.kv_heads == 1 ? "MQA-" + std::to_string(s.group)
-                                     : "GQA-" + std::to_string(s.group);
+                                       : "GQA-" + std::to_string(s.group);
   std::string dims = std::to_string(s.key_dim);
   if (s.value_dim != s.key_dim) dims += "/" + std::to_string(s.value_dim);
   std::string heads = s.latent ? dims : std::to_string(s.kv_heads) + "x" + dims;
@@ -59,7 +59,8 @@ std::vector<Problem> problems(const AttentionShape& s) {
   std::vector<Problem> found;
   auto in_range = [&](const char* path, i64 value, i64 most) {
     if (value < 1 || value > most)
-      found.push_back({path, "'" + std::to_string(value) + "' is out of range; expected 1 to " + std::to_string(most), ""});
+      found.push_back(
+          {path, "'" + std::to_string(value) + "' is out of range; expected 1 to " + std::to_string(most), ""});
   };
   in_range("kv_heads", s.kv_heads, 1024);
   in_range("group", s.group, 256);
@@ -70,7 +71,8 @@ std::vector<Problem> problems(const AttentionShape& s) {
   if (s.latent && (s.kv_heads != 1 || s.value_dim > s.key_dim))
     found.push_back({"latent", "one row serves all heads: kv_heads=1 and value_dim at most dim", ""});
   if (!has_rows(s.format))
-    found.push_back({"dtype", "no kernel for '" + std::string(s.format.name) + "'", "formats: f32, bf16, fp16, int8, q8_0"});
+    found.push_back(
+        {"dtype", "no kernel for '" + std::string(s.format.name) + "'", "formats: f32, bf16, fp16, int8, q8_0"});
   return found;
 }
 
