@@ -50,13 +50,14 @@ StepPart& Pass::part(std::string_view name) {
   return parts_.back();
 }
 
-/// One op: launch, then memory and arithmetic overlapping as the device's `overlap` says.
+/// One op: launch, then memory and arithmetic overlapping as the device's `overlap` says. `core`: the arithmetic's
+/// time where it is known better than from the peak rate.
 void Pass::add(std::string_view name, double times, Seconds launch, Bytes bytes, double fraction, Flops flops,
-               Arithmetic arithmetic) {
+               Arithmetic arithmetic, std::optional<Seconds> core) {
   std::optional<FlopRate> peak = device_.peak_for(arithmetic);
   Seconds memory = placement_.stream(bytes, fraction);
-  Seconds compute = peak ? flops / (device_.achievable.compute * *peak) : Seconds{};
-  Seconds beyond = device_.achievable.overlap == Overlap::max ? larger(Seconds{}, compute - memory) : compute;
+  Seconds compute = core ? *core : peak ? flops / (device_.achievable.compute * *peak) : Seconds{};
+  Seconds beyond = device_.achievable.overlap.join(memory, compute) - memory;
   launch = larger(Seconds{}, launch - engine_.hidden_launch);
   StepPart& p = part(name);
   p.memory += times * memory;
@@ -105,6 +106,16 @@ Bytes Pass::prefix_bytes(const LayerGroup& g, i64 tokens) const {
   return whole && tokens > 0 ? layer_moved(g, tokens, d_) : Bytes{};
 }
 
+/// Time of the cores on cached data, where the device's own kernel was measured on the keys' format.
+std::optional<Seconds> Pass::core_time(const Attention& attention, double batch, i64 tokens, Flops flops) const {
+  const CoreCost* cost = device_.achievable.core_cost(d_.cache.key);
+  if (!cost) return std::nullopt;
+  double elements = 0;
+  for (const Part& p : moved(attention, tokens)) elements += p.elements;
+  double scores = double(query_heads(attention)) * double(tokens) / double(d_.tp);
+  return batch * (rank_share(attention, d_.tp) * elements * cost->element + scores * cost->score) + flops / cost->rate;
+}
+
 void Pass::decode_attention(const LayerGroup& g, double batch, i64 context, i64 shared_prefix) {
   if (std::holds_alternative<NoAttention>(g.attention)) return;
   double layers = double(g.count), share = rank_share(g.attention, d_.tp);
@@ -115,7 +126,8 @@ void Pass::decode_attention(const LayerGroup& g, double batch, i64 context, i64 
   const AttentionRate& rate = device_.achievable.attention_rate(format);
   double tiles = batch * double(ceil_div(shards(g.attention), d_.tp));
   Seconds tile = device_.cores ? tiles / double(*device_.cores) * rate.tile : Seconds{};
-  add("kv cache", layers, rate.launch + tile, bytes, rate.fraction, flops, format);
+  add("kv cache", layers, rate.launch + tile, bytes, rate.fraction, flops, format,
+      core_time(g.attention, batch, kept, flops));
   // With cascade attention at its best a common prefix is read once, not once per sequence.
   least_bytes_ += layers * (bytes - (batch - 1) * share * prefix_bytes(g, shared_prefix));
 }
@@ -197,7 +209,7 @@ Seconds linear_time(const Device& device, const Format& format, double elements,
   Seconds memory = format.size(elements, 1 << 20) / (rate.fraction * device.memory[0].bandwidth);
   std::optional<FlopRate> peak = device.peak_for(format.arithmetic);
   Seconds compute = peak ? Flops{2 * elements * rows} / (device.achievable.compute * *peak) : Seconds{};
-  return rate.launch + (device.achievable.overlap == Overlap::max ? larger(memory, compute) : memory + compute);
+  return rate.launch + device.achievable.overlap.join(memory, compute);
 }
 
 Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {

@@ -66,9 +66,10 @@ class Pass {
  private:
   StepPart& part(std::string_view name);
   void add(std::string_view name, double times, Seconds launch, Bytes bytes, double fraction, Flops flops,
-           Arithmetic arithmetic);
+           Arithmetic arithmetic, std::optional<Seconds> core = std::nullopt);
   void add_fixed(std::string_view name, Seconds seconds);
   Bytes prefix_bytes(const LayerGroup& group, i64 tokens) const;
+  std::optional<Seconds> core_time(const Attention& attention, double batch, i64 tokens, Flops flops) const;
 
   const Model& model_;
   const Device& device_;

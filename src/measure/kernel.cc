@@ -55,7 +55,7 @@ void AttentionKernel::merge(std::span<float> out) const {
 }
 
 JobTime AttentionKernel::run(const KvView& cache, std::span<const float> queries, std::span<float> out, Team& team) {
-  JobTime time = team.run([&](int member) { run_kernel_part(part(cache, queries, member)); });
+  JobTime time = team.run([&](int member) { attend(cache, queries, member); });
   Seconds before = now();
   merge(out);
   time.wall += now() - before;

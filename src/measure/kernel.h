@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "measure/aligned.h"
 #include "measure/kernel_part.h"
 #include "measure/team.h"
 
@@ -24,6 +25,10 @@ class AttentionKernel {
   AttentionKernel(const AttentionShape& shape, int threads);
   /// One decode step: queries are [query head][key_dim], out is [query head][value_dim]. Allocates nothing.
   JobTime run(const KvView& cache, std::span<const float> queries, std::span<float> out, Team& team);
+  /// One thread's share of it, without the merging at the end.
+  void attend(const KvView& cache, std::span<const float> queries, int member) {
+    run_kernel_part(part(cache, queries, member));
+  }
 
  private:
   KernelPart part(const KvView& cache, std::span<const float> queries, int member);
@@ -31,9 +36,9 @@ class AttentionKernel {
 
   AttentionShape shape_;
   i64 threads_, heads_;
-  std::vector<float> sums_;              ///< [thread][query head][value_dim]
-  std::vector<float> maxima_, weights_;  ///< [thread][query head]
-  std::vector<float> scratch_;
+  AlignedVector<float> sums_;              ///< [thread][query head][value_dim]
+  AlignedVector<float> maxima_, weights_;  ///< [thread][query head]
+  AlignedVector<float> scratch_;
 };
 
 /// The instruction set kernels run on: AVX2, AVX3 (AVX-512), NEON …

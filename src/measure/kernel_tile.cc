@@ -104,7 +104,7 @@ struct Q8Rows {
 // ---- a tile ------------------------------------------------------------------------------------------------
 
 /// Stretches of the context a tile takes its tokens from.
-constexpr i64 streams = 4;
+constexpr i64 stretches = 4;
 
 /// Where the rows of some tokens of one head lie.
 struct Tile {
@@ -228,36 +228,35 @@ void value_tile(const Tile& tile, const Tile& next, i64 tokens, const float* wei
 /// The buffers of a thread, cut from its scratch.
 struct Work {
   const KernelPart& part;
-  i64 tokens, padded;   ///< of a tile, and to whole vectors
-  float* queries;       ///< [group][key_dim], scaled, in decoding order
-  float* scores;        ///< [group][most_tile_tokens]; weights after the softmax
-  float* wide_keys;     ///< [tokens][key_dim]
-  float* wide_values;   ///< [tokens][value_dim]
-  std::byte* zero_row;  ///< what stands for a token past the end
+  i64 tokens, padded;             ///< of a tile, and to whole vectors
+  i64 lead = 0;                   ///< of each stretch, in tiles
+  float* queries = nullptr;       ///< [group][key_dim], scaled, in decoding order
+  float* scores = nullptr;        ///< [group][most_tile_tokens]; weights after the softmax
+  float* wide_keys = nullptr;     ///< [tokens][key_dim]
+  float* wide_values = nullptr;   ///< [tokens][value_dim]
+  std::byte* zero_row = nullptr;  ///< what stands for a token past the end
 };
 
-/// Element of a row that position p of the decoding order holds.
+/// Position p of the `step` decoded together holds this element of them.
 HWY_INLINE i64 element_at(i64 p, bool even_odd) {
   if (!even_odd) return p;
-  i64 in_step = p % step;
-  return p - in_step + (in_step < lanes ? 2 * in_step : 2 * (in_step - lanes) + 1);
+  return p < lanes ? 2 * p : 2 * (p - lanes) + 1;
 }
 
 template <class Rows>
 void load_queries(const Work& w, i64 head) {
   const AttentionShape& s = w.part.shape;
   float scale = float(1 / std::sqrt(double(s.key_dim)));
-  for (i64 g = 0; g < s.group; ++g) {
-    const float* from = w.part.queries + (head * s.group + g) * s.key_dim;
-    for (i64 p = 0; p < s.key_dim; ++p) w.queries[g * s.key_dim + p] = scale * from[element_at(p, Rows::even_odd)];
-  }
+  const float* from = w.part.queries + head * s.group * s.key_dim;
+  for (i64 first = 0; first < s.group * s.key_dim; first += step)
+    for (i64 p = 0; p < step; ++p) w.queries[first + p] = scale * from[first + element_at(p, Rows::even_odd)];
 }
 
 /// Sums back into the order of elements.
 template <class Rows>
 void finish_head(const Work& w, i64 head) {
-  const AttentionShape& s = w.part.shape;
   if (!Rows::even_odd) return;
+  const AttentionShape& s = w.part.shape;
   float* sums = w.part.sums + head * s.group * s.value_dim;
   for (i64 first = 0; first < s.group * s.value_dim; first += step) {
     float in_order[step];
@@ -266,16 +265,31 @@ void finish_head(const Work& w, i64 head) {
   }
 }
 
-/// Token t of stretch 0, then 1, 2, 3, then t + 1: each stretch is followed in the order of memory.
+/// How many tiles each stretch is ahead of the one before, so that their rows do not all fall into the same sets of the
+/// first cache: those are found by the address within 4 KiB.
+i64 stretch_lead(const Work& w, i64 stretch_tokens) {
+  constexpr i64 way = 4096;
+  i64 best = 0, best_distance = way;
+  for (i64 lead = 0; lead < 4; ++lead) {
+    i64 apart = (stretch_tokens + lead * w.tokens / stretches) * w.part.cache.key_row % way;
+    i64 distance = std::abs(std::abs(apart - way / 2) - way / 4);  // from a quarter or three
+    if (distance < best_distance) best = lead, best_distance = distance;
+  }
+  return best;
+}
+
+/// Token t of stretch 0, then of 1, 2, 3, then t + 1: each stretch is followed in the order of memory.
 void find_rows(const Work& w, i64 flat, Tile& tile) {
   const KvView& cache = w.part.cache;
-  i64 per_head = tiles_of(w.part.shape), per_stream = w.tokens / streams;
-  i64 stream_tokens = per_head * per_stream, first = flat % per_head * per_stream;
+  i64 per_head = tiles_of(w.part.shape), per_stretch = w.tokens / stretches, number = flat % per_head;
+  i64 stretch_tokens = per_head * per_stretch, begins[stretches];
+  for (i64 s = 0; s < stretches; ++s) begins[s] = s * stretch_tokens + (number + s * w.lead) % per_head * per_stretch;
   tile.head = flat / per_head;
   tile.tokens = 0;
-  for (i64 t = first; t < first + per_stream; ++t)
-    for (i64 token = t; token < cache.context; token += stream_tokens) {
-      i64 row = cache.row(tile.head, token);
+  for (i64 t = 0; t < per_stretch; ++t)
+    for (i64 begin : begins) {
+      if (begin + t >= cache.context) continue;
+      i64 row = cache.row(tile.head, begin + t);
       tile.keys[tile.tokens] = cache.keys + row * cache.key_row;
       tile.values[tile.tokens++] = cache.values + row * cache.value_row;
     }
@@ -414,7 +428,7 @@ void start_head(const Work& w, i64 head) {
 
 template <class Rows>
 void attend(const Work& w) {
-  bool widened = w.part.shape.group > 8 && Rows::element_bytes < 4;
+  bool widened = w.part.shape.group > 8 && Rows::element_bytes == 1;
   Tile tiles[2];
   i64 head = -1;
   for (i64 flat = w.part.tile; flat < w.part.end; ++flat) {
@@ -444,13 +458,14 @@ void run_part(const KernelPart& part) {
     at += round_up(floats, 16);
     return taken;
   };
-  Work w{part, tokens, round_up(tokens, 16), nullptr, nullptr, nullptr, nullptr, nullptr};
+  Work w{.part = part, .tokens = tokens, .padded = round_up(tokens, 16)};
   w.queries = take(s.group * s.key_dim);
   w.scores = take(s.group * most_tile_tokens);
   w.wide_keys = take(tokens * s.key_dim);
   w.wide_values = take(tokens * s.value_dim);
   w.zero_row = reinterpret_cast<std::byte*>(at);
   std::memset(w.zero_row, 0, std::size_t(4 * (std::max(s.key_dim, s.value_dim) + 16)));
+  w.lead = stretch_lead(w, tiles_of(s) * tokens / stretches);
   if (s.format.name == "bf16") return attend<Bf16Rows>(w);
   if (s.format.name == "fp16") return attend<Fp16Rows>(w);
   if (s.format.name == "int8") return attend<Int8Rows>(w);
@@ -472,12 +487,13 @@ namespace kvroof {
 HWY_EXPORT(run_part);
 HWY_EXPORT(target_name);
 
-i64 tile_tokens(const AttentionShape& s) { return s.group == 1 ? 48 : 24; }
+i64 tile_tokens(const AttentionShape& s) { return s.group == 1 && s.format.bytes / s.format.elements < 4 ? 48 : 24; }
 i64 tiles_of(const AttentionShape& s) { return ceil_div(s.context, tile_tokens(s)); }
 i64 scratch_floats(const AttentionShape& s) {
   i64 tokens = tile_tokens(s);
   return round_up(s.group * s.key_dim, 16) + round_up(s.group * most_tile_tokens, 16) +
-         round_up(tokens * s.key_dim, 16) + round_up(tokens * s.value_dim, 16) + std::max(s.key_dim, s.value_dim) + 16;
+         round_up(tokens * s.key_dim, 16) + round_up(tokens * s.value_dim, 16) +
+         round_up(std::max(s.key_dim, s.value_dim) + 16, 16);
 }
 
 void run_kernel_part(const KernelPart& part) { HWY_DYNAMIC_DISPATCH(run_part)(part); }

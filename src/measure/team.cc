@@ -15,11 +15,22 @@ double clock_seconds(clockid_t clock) {
   return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
 }
 
-void pin(int cpu) {
+/// Refused in some containers: then the kernel places the thread.
+void pin(const std::vector<int>& cpus) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(std::size_t(cpu), &set);
-  pthread_setaffinity_np(pthread_self(), sizeof set, &set);  // refused in some containers: then the kernel places us
+  for (int cpu : cpus) CPU_SET(std::size_t(cpu), &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+std::vector<int> own_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (pthread_getaffinity_np(pthread_self(), sizeof set, &set) == 0)
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(std::size_t(cpu), &set)) cpus.push_back(cpu);
+  return cpus;
 }
 
 void pause() {
@@ -51,10 +62,11 @@ Team::Team(const std::vector<int>& cpus) {
   for (std::size_t i = 0; i < size; ++i) members_.push_back(std::make_unique<Member>());
   for (std::size_t i = 1; i < size; ++i)
     members_[i]->thread = std::thread([this, i, cpu = cpus[i]] {
-      pin(cpu);
+      pin({cpu});
       serve(int(i));
     });
-  if (!cpus.empty()) pin(cpus[0]);
+  callers_cpus_ = own_cpus();
+  if (!cpus.empty()) pin({cpus[0]});
 }
 
 Team::~Team() {
@@ -62,6 +74,7 @@ Team::~Team() {
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   for (std::size_t i = 1; i < members_.size(); ++i) members_[i]->thread.join();
+  if (!callers_cpus_.empty()) pin(callers_cpus_);
 }
 
 void Team::work(int member) {

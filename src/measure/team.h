@@ -53,6 +53,7 @@ class Team {
   void work(int member);
 
   std::vector<std::unique_ptr<Member>> members_;
+  std::vector<int> callers_cpus_;  ///< given back at the end
   Erased job_ = nullptr;
   void* context_ = nullptr;
   alignas(128) std::atomic<std::uint32_t> round_{0};
