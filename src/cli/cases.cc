@@ -61,7 +61,7 @@ Step Case::step(i64 batch) const {
 Model model_of(const FigureRequest& request, const std::string& name) { return find_model(name, request.catalog); }
 
 std::optional<Case> case_of(FigureRequest& request, const Model& model, const std::string& name, const Workload& w) {
-  Device device = request.catalog.device(name);
+  Device device = find_device(name, request.catalog);
   Engine engine = engine_of(request.layout, device, request.catalog);
   Case c{model,
          device,

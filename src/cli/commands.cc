@@ -9,6 +9,7 @@ std::span<const Command> commands() {
       {"chart", "charts of caches, memory and speed as SVG, PNG or data", add_chart},
       {"validate", "predictions beside what was measured, per class and row by row", add_validate},
       {"verify", "a serving engine's log beside what is predicted for the run it records", add_verify},
+      {"measure", "what this machine reaches: probes, then decode attention predicted and timed", add_measure},
       {"models", "list, show or lint the models of the catalogue", add_models},
       {"hardware", "list or show the devices of the catalogue", add_hardware},
       {"engines", "list or show the serving engines of the catalogue", add_engines},

@@ -21,6 +21,7 @@ void add_estimate(CLI::App& app, int& exit_code);
 void add_chart(CLI::App& app, int& exit_code);
 void add_validate(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
+void add_measure(CLI::App& app, int& exit_code);
 void add_models(CLI::App& app, int& exit_code);
 void add_hardware(CLI::App& app, int& exit_code);
 void add_engines(CLI::App& app, int& exit_code);

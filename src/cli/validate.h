@@ -28,4 +28,7 @@ std::vector<Prediction> predict_attention(const MeasuredTable& table, const Cata
 std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalog& catalog);
 std::vector<Prediction> predict_collectives(const MeasuredTable& table, const Catalog& catalog);
 
+/// One line per prediction: id, metric, measured, predicted, low, high, basis, status. Throws InputError.
+void write_rows(const std::string& path, const std::vector<Prediction>& predictions);
+
 }  // namespace kvroof

@@ -51,7 +51,7 @@ std::string name_of(const AttentionShape& s) {
   std::string heads = s.latent ? dims : std::to_string(s.kv_heads) + "x" + dims;
   std::string name = kind + " " + heads + " " + std::string(s.format.name) + " " + tokens(s.context);
   if (s.paging == Paging::in_order) name += " paged";
-  if (s.paging == Paging::random) name += " random pages";
+  if (s.paging == Paging::random) name += " random";
   return name;
 }
 

@@ -40,7 +40,7 @@ LayerGroup layer_of(const AttentionShape& shape);
 Bytes cache_bytes(const AttentionShape& shape);
 Flops attention_flops(const AttentionShape& shape);
 
-/// `GQA-8 8x128 bf16 32k`, with `paged` or `random pages` after it.
+/// `GQA-8 8x128 bf16 32k`, with `paged` or `random` (pages) after it.
 std::string name_of(const AttentionShape& shape);
 
 /// What the kernel can't run, each with what would.
