@@ -61,14 +61,15 @@ void add_machine(Document& doc, const MeasureRun& run) {
 }
 
 void add_shapes(Document& doc, const MeasureRun& run, std::size_t tier) {
-  Table table{{"<shape", "predicted", "measured", "spread", "quiet", "error", "of read"}, {}};
+  Table table{{"<shape", "predicted", "measured", "spread", "quiet", "error", "read"}, {}};
   for (const ShapeRun& s : run.shapes) {
     if (s.tier != tier) continue;
     bool judged = s.judged();
-    table.rows.push_back({name_of(s.shape), duration(s.predicted), judged ? duration(s.kernel.median()) : "-",
-                          judged ? fmt::format("{:.0f} %", 100 * spread_of(s.kernel)) : "-", quiet_of(s.kernel),
-                          judged ? fmt::format("{:+.1f} %", 100 * s.error()) : "no verdict",
-                          judged && s.read.enough() ? percent(s.achieved() / s.read_bandwidth()) : "-"});
+    table.rows.push_back(
+        {name_of(s.shape), duration(s.predicted), judged ? duration(s.kernel.median()) : "-",
+         judged ? fmt::format("{:.0f} %", 100 * spread_of(s.kernel)) : "-", quiet_of(s.kernel),
+         judged ? fmt::format("{:+.1f} %", 100 * s.error()) : "none",
+         judged && s.read.enough() ? fmt::format("{:.0f} %", 100 * (s.achieved() / s.read_bandwidth())) : "-"});
   }
   if (table.rows.empty()) return;
   doc.blocks.push_back(Heading{"Decode attention from " + tier_name(run.profile, tier)});
@@ -282,7 +283,7 @@ Document page_of(const MeasureRun& run, const RangeRule& range) {
       "predicted from the reads, the kernel on cached data, and a stream share and overlap fitted on heads of 96, "
       "never "
       "from the shape's own time",
-      "of read: bytes of the cache per second, against reading the same tier just before"};
+      "read: bytes of the cache per second, over those of reading the same tier just before"};
   if (run.priority == "ordinary")
     notes.lines.push_back(
         "the system granted no priority: on a busy machine few samples are quiet (sudo, or CAP_SYS_NICE)");

@@ -10,9 +10,10 @@ AttentionKernel::AttentionKernel(const AttentionShape& shape, int threads)
     : shape_(shape),
       threads_(threads),
       heads_(shape.query_heads()),
+      lined_heads_(round_up(heads_, 32)),
       sums_(std::size_t(threads_ * heads_ * shape.value_dim)),
-      maxima_(std::size_t(threads_ * heads_)),
-      weights_(std::size_t(threads_ * heads_)),
+      maxima_(std::size_t(threads_ * lined_heads_)),
+      weights_(std::size_t(threads_ * lined_heads_)),
       scratch_(std::size_t(threads_ * scratch_floats(shape))) {}
 
 KernelPart AttentionKernel::part(const KvView& cache, std::span<const float> queries, int member) {
@@ -21,8 +22,8 @@ KernelPart AttentionKernel::part(const KvView& cache, std::span<const float> que
           .cache = cache,
           .queries = queries.data(),
           .sums = sums_.data() + m * heads_ * shape_.value_dim,
-          .maxima = maxima_.data() + m * heads_,
-          .weights = weights_.data() + m * heads_,
+          .maxima = maxima_.data() + m * lined_heads_,
+          .weights = weights_.data() + m * lined_heads_,
           .scratch = scratch_.data() + m * scratch_floats(shape_),
           .tile = all * m / threads_,
           .end = all * (m + 1) / threads_};
@@ -41,12 +42,12 @@ void AttentionKernel::merge(std::span<float> out) const {
     };
     float most = std::numeric_limits<float>::lowest(), sum = 0;
     for (i64 m = 0; m < threads_; ++m)
-      if (holds(m) && !(maxima_[std::size_t(m * heads_ + query)] <= most))
-        most = maxima_[std::size_t(m * heads_ + query)];
+      if (holds(m) && !(maxima_[std::size_t(m * lined_heads_ + query)] <= most))
+        most = maxima_[std::size_t(m * lined_heads_ + query)];
     for (i64 m = 0; m < threads_; ++m) {
       if (!holds(m)) continue;
-      float scale = std::exp(maxima_[std::size_t(m * heads_ + query)] - most);
-      sum += scale * weights_[std::size_t(m * heads_ + query)];
+      float scale = std::exp(maxima_[std::size_t(m * lined_heads_ + query)] - most);
+      sum += scale * weights_[std::size_t(m * lined_heads_ + query)];
       const float* from = sums_.data() + (m * heads_ + query) * dim;
       for (i64 i = 0; i < dim; ++i) out[std::size_t(query * dim + i)] += scale * from[i];
     }

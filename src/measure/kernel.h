@@ -36,8 +36,9 @@ class AttentionKernel {
 
   AttentionShape shape_;
   i64 threads_, heads_;
+  i64 lined_heads_;                        ///< so that no two threads write to a line, nor to its neighbour
   AlignedVector<float> sums_;              ///< [thread][query head][value_dim]
-  AlignedVector<float> maxima_, weights_;  ///< [thread][query head]
+  AlignedVector<float> maxima_, weights_;  ///< [thread][query head], threads lined_heads_ apart
   AlignedVector<float> scratch_;
 };
 

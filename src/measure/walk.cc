@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -10,11 +11,18 @@
 
 namespace kvroof {
 
-Walk::Walk(i64 bytes, Team& team) : bytes_(bytes) {
-  void* got = mmap(nullptr, std::size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+namespace {
+/// Of a huge page. Memory that starts between two begins with small pages, which a table walk each makes slow.
+constexpr std::uintptr_t page = 2 << 20;
+}  // namespace
+
+Walk::Walk(i64 bytes, Team& team) : bytes_(bytes), mapped_bytes_(std::size_t(bytes) + page) {
+  void* got = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (got == MAP_FAILED) return;
-  madvise(got, std::size_t(bytes), MADV_HUGEPAGE);
-  memory_ = static_cast<std::byte*>(got);
+  mapped_ = got;
+  madvise(got, mapped_bytes_, MADV_HUGEPAGE);
+  std::uintptr_t start = reinterpret_cast<std::uintptr_t>(got);
+  memory_ = static_cast<std::byte*>(got) + (page - start % page) % page;
   team.run([&](int member) {
     i64 begin = bytes * member / team.size(), end = bytes * (member + 1) / team.size();
     std::memset(memory_ + begin, 1, std::size_t(end - begin));
@@ -22,7 +30,7 @@ Walk::Walk(i64 bytes, Team& team) : bytes_(bytes) {
 }
 
 Walk::~Walk() {
-  if (memory_) munmap(memory_, std::size_t(bytes_));
+  if (mapped_) munmap(mapped_, mapped_bytes_);
 }
 
 const std::byte* Walk::next(i64 bytes) {

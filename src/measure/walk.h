@@ -1,7 +1,7 @@
 // The memory that is timed: allocated once, touched once, walked through again and again.
 //
 // A first touch can take seconds a gigabyte where the host has to find the pages, and freed memory may go back to it;
-// so nothing is allocated between samples. Huge pages are asked for.
+// so nothing is allocated between samples. Huge pages are asked for, and memory starts at one.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,10 @@ class Walk {
   const std::byte* next(i64 bytes);
 
  private:
-  std::byte* memory_ = nullptr;
+  void* mapped_ = nullptr;
+  std::byte* memory_ = nullptr;  ///< within it, at a huge page
   i64 bytes_ = 0, at_ = 0;
+  std::size_t mapped_bytes_ = 0;
 };
 
 /// Fills the region with rows of a format: some hundred different ones, over and over. Numbers are ordinary, so that no
