@@ -25,7 +25,7 @@ namespace {
 struct MeasureOptions {
   OutputOptions output;
   std::vector<std::string> shapes;
-  std::string threads, save, rows, chart;
+  std::string threads, save, record, rows, chart;
   bool quick = false;
 };
 
@@ -181,7 +181,9 @@ int run(const MeasureOptions& o) {
     return 1;
   }
   RangeRule range = Catalog::built_in().range(Basis::measured_kernels);
-  print(page_of(result, range), o.output);
+  Document page = page_of(result, range);
+  print(page, o.output);
+  if (!o.record.empty()) write_file(o.record, page.json.dump(1) + "\n");
   if (!o.rows.empty()) write_rows(o.rows, predictions_of(result, range));
   if (!o.save.empty()) write_file(o.save, yaml_entry(device_of(result.profile)));
   if (!o.chart.empty()) write_file(o.chart, draw(roofline_of(result)).svg);
@@ -205,6 +207,8 @@ void add_measure(CLI::App& app, int& exit_code) {
   app.add_option("--shapes", o->shapes, "what to time instead: KEY=VALUE[,...] (repeatable)")->option_text("SHAPE");
   app.add_option("--save", o->save, "write the machine as a device, for use wherever HARDWARE stands")
       ->option_text("FILE.yaml");
+  app.add_option("--record", o->record, "write the run as JSON, with all that its predictions were made from")
+      ->option_text("FILE.json");
   app.add_option("--rows", o->rows, "write one line per shape: measured, predicted, low, high, basis, status")
       ->option_text("FILE");
   app.add_option("--chart", o->chart, "write the roofline with every shape on it")->option_text("FILE.svg");
