@@ -181,6 +181,8 @@ TEST_CASE("the fit finds the share and the overlap that made the times") {
   CHECK(fit.fraction == Approx(0.85));
   CHECK(fit.hidden == Approx(0.4));
   CHECK(fit_of({}).fraction == 1);
+  CHECK(fit_of(points, 0.4).fraction == Approx(0.85));
+  CHECK(fit_of(points, 0.9).hidden == Approx(0.9).margin(0.02));
 }
 
 TEST_CASE("overlap: sum, max, and between") {
@@ -241,7 +243,7 @@ TEST_CASE("recorded runs: their predictions follow from their profiles, and thei
       INFO(row.at("name"));
       AttentionShape shape = shape_of(row.at("shape"));
       double predicted = row.at("predicted_seconds"), measured = row.at("measured").at("median_seconds");
-      CHECK(predict(shape, device_of(profile, row.at("tier"))).value == Approx(predicted).epsilon(1e-12));
+      CHECK(predict(shape, device_of(profile, row.at("tier"), shape.paging)).value == Approx(predicted).epsilon(1e-12));
       CHECK(cache_bytes(shape).value == row.at("kv_bytes"));
       CHECK(row.at("off_reference").get<double>() < 1e-5);
       CHECK(row.at("verdict").get<bool>() == (row.at("measured").at("quiet").get<int>() >= 9));

@@ -29,12 +29,12 @@ struct MeasureOptions {
   bool quick = false;
 };
 
-/// What is timed without --shapes. The first row of each kind is part of --quick.
+/// What is timed without --shapes; the first few with --quick. Jobs of a millisecond or three.
 std::vector<ShapeRequest> default_shapes(bool quick) {
   auto f = [](const char* name) { return format(name); };
   std::vector<ShapeRequest> shapes = {
-      {{.kv_heads = 32, .group = 1, .context = 2048}},      {{.group = 4, .context = 2048}},
-      {{.kv_heads = 4, .group = 8, .context = 2048}},       {{.kv_heads = 1, .group = 32, .context = 2048}},
+      {{.kv_heads = 32, .group = 1, .context = 4096}},      {{.group = 4, .context = 4096}},
+      {{.kv_heads = 4, .group = 8, .context = 4096}},       {{.kv_heads = 1, .group = 32, .context = 4096}},
       {{.group = 1, .context = 8192, .format = f("fp16")}}, {{.group = 1, .context = 8192, .format = f("int8")}},
       {{.group = 1, .context = 8192, .format = f("q8_0")}},
   };

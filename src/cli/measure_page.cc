@@ -23,10 +23,11 @@ double spread_of(const Samples& s) { return (s.quantile(0.9) - s.quantile(0.1)) 
 
 /// Whichever takes longer of a shape's stream and its work on cached data.
 std::string_view bound_by(const ShapeRun& s, const Profile& p) {
-  Device d = device_of(p, s.tier);
+  Device d = device_of(p, s.tier, s.shape.paging);
+  AttentionRate& rate = *d.achievable.attention[int(Arithmetic::bf16)];
+  rate.launch = {};
   d.achievable.overlap = Overlap::sum();
-  d.achievable.attention[int(Arithmetic::bf16)]->launch = {};
-  Seconds stream = cache_bytes(s.shape) / (p.tiers[s.tier].fraction * p.tiers[s.tier].bandwidth);
+  Seconds stream = cache_bytes(s.shape) / (rate.fraction * d.memory[0].bandwidth);
   return stream > predict(s.shape, d) - stream ? "memory" : "cores";
 }
 
@@ -41,16 +42,18 @@ void add_machine(Document& doc, const MeasureRun& run) {
                 {"samples", fmt::format("{} of {} quiet", count(run.quiet), count(run.taken))}};
   doc.blocks.push_back(facts);
 
-  Table tiers{{"<tier", "holds", "read", "one thread", "of it streamed", "overlap"}, {}};
+  Table tiers{{"<tier", "holds", "read", "one thread", "streamed", "in pages", "overlap"}, {}};
   for (std::size_t i = 0; i < p.tiers.size(); ++i) {
     const MeasuredTier& t = p.tiers[i];
     bool fitted = std::any_of(run.shapes.begin(), run.shapes.end(), [&](const ShapeRun& s) { return s.tier == i; });
     tiers.rows.push_back({i + 1 == p.tiers.size() ? "main memory" : "cache", size(t.capacity), bandwidth(t.bandwidth),
                           t.one_thread.value > 0 ? bandwidth(t.one_thread) : "-", fitted ? percent(t.fraction) : "-",
-                          fitted ? percent(t.hidden) : "-"});
+                          fitted ? percent(t.paged_fraction) : "-", fitted ? percent(t.hidden) : "-"});
   }
   doc.blocks.push_back(Heading{"Memory, as working sets showed it"});
   doc.blocks.push_back(tiers);
+  doc.blocks.push_back(Paragraph{
+      "streamed: the kernel's share of a read; overlap: of stream and core work, the shorter's hidden share"});
 
   Table core{{"<format", "an element", "a score", "multiply-add", "of peak"}, {}};
   for (const CoreCost& c : p.core)
@@ -184,6 +187,7 @@ Json json_of(const Profile& p) {
                           {"bandwidth_bytes_per_second", t.bandwidth.value},
                           {"one_thread_bytes_per_second", t.one_thread.value},
                           {"fraction", t.fraction},
+                          {"paged_fraction", t.paged_fraction},
                           {"hidden", t.hidden}});
   for (const CoreCost& c : p.core)
     j["core"].push_back({{"format", c.format.name},
@@ -205,6 +209,7 @@ Profile profile_of(const Json& j) {
                        .bandwidth = {t.at("bandwidth_bytes_per_second")},
                        .one_thread = {t.at("one_thread_bytes_per_second")},
                        .fraction = t.at("fraction"),
+                       .paged_fraction = t.at("paged_fraction"),
                        .hidden = t.at("hidden")});
   for (const Json& c : j.at("core"))
     p.core.push_back({format(c.at("format").get<std::string>()),

@@ -19,7 +19,10 @@ struct KernelPart {
   i64 tile = 0, end = 0;  ///< of kv_heads * tiles_of(shape), head after head
 };
 
-/// Tokens a tile holds: few where a tile is widened to f32 first and should stay in the first cache.
+/// Whether tiles are widened to f32 before they are worked on.
+bool widens(const AttentionShape& shape);
+/// Tokens a tile holds. With one query a head it is a third of the first cache: half as much streams faster still where
+/// rows follow each other (97 % of a read against 85, bf16 on Zen 3), but loses a third of that on random pages.
 i64 tile_tokens(const AttentionShape& shape);
 i64 tiles_of(const AttentionShape& shape);
 i64 scratch_floats(const AttentionShape& shape);

@@ -229,6 +229,7 @@ void value_tile(const Tile& tile, const Tile& next, i64 tokens, const float* wei
 struct Work {
   const KernelPart& part;
   i64 tokens, padded;             ///< of a tile, and to whole vectors
+  i64 tiles = 0;                  ///< of a head
   i64 lead = 0;                   ///< of each stretch, in tiles
   float* queries = nullptr;       ///< [group][key_dim], scaled, in decoding order
   float* scores = nullptr;        ///< [group][most_tile_tokens]; weights after the softmax
@@ -281,7 +282,7 @@ i64 stretch_lead(const Work& w, i64 stretch_tokens) {
 /// Token t of stretch 0, then of 1, 2, 3, then t + 1: each stretch is followed in the order of memory.
 void find_rows(const Work& w, i64 flat, Tile& tile) {
   const KvView& cache = w.part.cache;
-  i64 per_head = tiles_of(w.part.shape), per_stretch = w.tokens / stretches, number = flat % per_head;
+  i64 per_head = w.tiles, per_stretch = w.tokens / stretches, number = flat % per_head;
   i64 stretch_tokens = per_head * per_stretch, begins[stretches];
   for (i64 s = 0; s < stretches; ++s) begins[s] = s * stretch_tokens + (number + s * w.lead) % per_head * per_stretch;
   tile.head = flat / per_head;
@@ -428,7 +429,7 @@ void start_head(const Work& w, i64 head) {
 
 template <class Rows>
 void attend(const Work& w) {
-  bool widened = w.part.shape.group > 8 && Rows::element_bytes == 1;
+  bool widened = widens(w.part.shape);
   Tile tiles[2];
   i64 head = -1;
   for (i64 flat = w.part.tile; flat < w.part.end; ++flat) {
@@ -465,7 +466,8 @@ void run_part(const KernelPart& part) {
   w.wide_values = take(tokens * s.value_dim);
   w.zero_row = reinterpret_cast<std::byte*>(at);
   std::memset(w.zero_row, 0, std::size_t(4 * (std::max(s.key_dim, s.value_dim) + 16)));
-  w.lead = stretch_lead(w, tiles_of(s) * tokens / stretches);
+  w.tiles = tiles_of(s);
+  w.lead = stretch_lead(w, w.tiles * tokens / stretches);
   if (s.format.name == "bf16") return attend<Bf16Rows>(w);
   if (s.format.name == "fp16") return attend<Fp16Rows>(w);
   if (s.format.name == "int8") return attend<Int8Rows>(w);
@@ -481,13 +483,22 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "measure/kernel.h"
+#include "measure/rows.h"
 
 namespace kvroof {
 
 HWY_EXPORT(run_part);
 HWY_EXPORT(target_name);
 
-i64 tile_tokens(const AttentionShape& s) { return s.group == 1 && s.format.bytes / s.format.elements < 4 ? 48 : 24; }
+bool widens(const AttentionShape& s) { return s.group > 8 && s.format.bytes / s.format.elements < 2; }
+
+i64 tile_tokens(const AttentionShape& s) {
+  if (s.group > 1) return 24;
+  i64 bytes = row_bytes(s.format, s.key_dim) + (s.latent ? 0 : row_bytes(s.format, s.value_dim));
+  for (i64 tokens : {48, 24})
+    if (tokens * bytes <= 13312) return tokens;
+  return 12;
+}
 i64 tiles_of(const AttentionShape& s) { return ceil_div(s.context, tile_tokens(s)); }
 i64 scratch_floats(const AttentionShape& s) {
   i64 tokens = tile_tokens(s);

@@ -26,7 +26,7 @@ std::string lower_dashed(const std::string& name) {
 
 Device device_of(const Profile& p) { return device_of(p, p.tiers.size() - 1); }
 
-Device device_of(const Profile& p, std::size_t index) {
+Device device_of(const Profile& p, std::size_t index, Paging paging) {
   const MeasuredTier& tier = p.tiers[index];
   bool main_memory = index + 1 == p.tiers.size();
   Device d;
@@ -46,7 +46,8 @@ Device device_of(const Profile& p, std::size_t index) {
     if (cost.format == format("bf16")) a.compute = std::min(1.0, cost.rate / p.peak);
   a.overlap = {tier.hidden};
   a.linears[int(Arithmetic::bf16)] = LinearRate{tier.fraction, p.fork_join};
-  a.attention[int(Arithmetic::bf16)] = AttentionRate{tier.fraction, p.fork_join, {}};
+  a.attention[int(Arithmetic::bf16)] =
+      AttentionRate{paging == Paging::contiguous ? tier.fraction : tier.paged_fraction, p.fork_join, {}};
   a.core = p.core;
   a.source = "kvroof measure: read and multiply-add loops, and the decode-attention kernel on cached data (" +
              p.instruction_set + ")";
@@ -103,11 +104,12 @@ CoreCost core_cost_of(const Format& format, const CoreTimes& times, FlopRate pea
   return cost;
 }
 
-Fit fit_of(const std::vector<FitPoint>& points) {
+Fit fit_of(const std::vector<FitPoint>& points, std::optional<double> hidden) {
   Fit best;
   double least = INFINITY;
   for (int f = 100; f >= 40; --f)
     for (int h = 0; h <= 100; h += 2) {
+      if (hidden && std::abs(h / 100.0 - *hidden) > 0.011) continue;
       double sum = 0;
       for (const FitPoint& p : points) {
         double off = std::log(Overlap{h / 100.0}.join(p.stream / (f / 100.0), p.core) / p.measured);

@@ -18,8 +18,9 @@ struct MeasuredTier {
   Bytes capacity;  ///< of the last: the memory this process may use
   Bandwidth bandwidth;
   Bandwidth one_thread;
-  double fraction = 1;  ///< of it that the kernel's stream reaches, and
-  double hidden = 0;    ///< Overlap::hidden of steps that stream from here
+  double fraction = 1;        ///< of it that the kernel's stream reaches, and
+  double paged_fraction = 1;  ///< where rows lie in pages of 16 tokens
+  double hidden = 0;          ///< Overlap::hidden of steps that stream from here
 };
 
 struct Profile {
@@ -34,8 +35,8 @@ struct Profile {
 
 /// The machine with its memory as the only tier and its last cache as cache.
 Device device_of(const Profile& profile);
-/// The same, as a step sees it whose data lies in that tier.
-Device device_of(const Profile& profile, std::size_t tier);
+/// The same, as a step sees it whose data lies in that tier, in pages or not.
+Device device_of(const Profile& profile, std::size_t tier, Paging paging = Paging::contiguous);
 
 /// One step of this shape by core's decode attention.
 Seconds predict(const AttentionShape& shape, const Device& device);
@@ -60,10 +61,11 @@ CoreCost core_cost_of(const Format& format, const CoreTimes& times, FlopRate pea
 struct FitPoint {
   Seconds stream, core, measured;
 };
-/// The fraction and the hidden share that explain the points best, in squared logarithms; {1, 0} without points.
+/// The fraction and the hidden share that explain the points best, in squared logarithms; {1, 0} without points. The
+/// hidden share may be known already.
 struct Fit {
   double fraction = 1, hidden = 0;
 };
-Fit fit_of(const std::vector<FitPoint>& points);
+Fit fit_of(const std::vector<FitPoint>& points, std::optional<double> hidden = std::nullopt);
 
 }  // namespace kvroof

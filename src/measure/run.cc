@@ -31,10 +31,15 @@ std::string region_of(const AttentionShape& s) {
 /// Shapes the stream's share and the overlap are fitted on: a width and groups that no default shape has.
 std::vector<AttentionShape> fitting_shapes(i64 bytes) {
   std::vector<AttentionShape> shapes;
-  for (auto [name, group] : {std::pair("bf16", 1), {"bf16", 2}, {"bf16", 3}, {"bf16", 6}, {"f32", 1}}) {
+  for (auto [name, group] : {std::pair("bf16", 1), {"bf16", 2}, {"bf16", 3}, {"bf16", 6}, {"int8", 1}}) {
     AttentionShape s{.kv_heads = 4, .group = group, .key_dim = 96, .value_dim = 96, .format = format(name)};
     s.context = std::max<i64>(16, bytes / group / (2 * s.kv_heads * row_bytes(s.format, 96)));
     shapes.push_back(s);
+  }
+  for (std::size_t i : {0, 2}) {
+    AttentionShape paged = shapes[i];
+    paged.paging = Paging::random;
+    shapes.push_back(paged);
   }
   return shapes;
 }
@@ -299,7 +304,7 @@ void Measuring::time_shapes() {
     run_.failed = "no cache showed in the read sweep";
     return;
   }
-  std::vector<Format> formats = {format("bf16"), format("f32")};  // of the fitting shapes
+  std::vector<Format> formats = {format("bf16"), format("int8")};  // of the fitting shapes
   for (const ShapeRequest& r : request_.shapes)
     if (std::find(formats.begin(), formats.end(), r.shape.format) == formats.end()) formats.push_back(r.shape.format);
 
@@ -348,7 +353,7 @@ void Measuring::time_shapes() {
     p.core.push_back(core_cost_of(formats[f], {per_token(0), per_token(1), per_token(2)}, p.peak));
   }
   for (std::size_t tier : {memory, memory > 0 ? cache_tier() : memory}) {
-    std::vector<FitPoint> points;
+    std::vector<FitPoint> points, paged;
     for (std::size_t i = 0; i < fitting.size(); ++i) {
       const Samples& seen = all[first_fitting + i].samples;
       if (fitting[i].tier != tier || !seen.enough()) continue;
@@ -356,16 +361,18 @@ void Measuring::time_shapes() {
       alone.achievable.attention[int(Arithmetic::bf16)] = AttentionRate{1, {}, {}};
       alone.achievable.overlap = Overlap::sum();
       Seconds stream = cache_bytes(fitting[i].shape) / p.tiers[tier].bandwidth;
-      points.push_back({stream, predict(fitting[i].shape, alone) - stream, seen.median() - p.fork_join});
+      FitPoint point{stream, predict(fitting[i].shape, alone) - stream, seen.median() - p.fork_join};
+      (fitting[i].shape.paging == Paging::contiguous ? points : paged).push_back(point);
     }
     Fit fit = fit_of(points);
     p.tiers[tier].fraction = fit.fraction;
     p.tiers[tier].hidden = fit.hidden;
+    p.tiers[tier].paged_fraction = fit_of(paged, fit.hidden).fraction;
   }
   for (std::size_t i = 0; i < run_.shapes.size(); ++i) {
     ShapeRun& s = run_.shapes[i];
     s.kernel = all[first_shape + i].samples;
-    s.predicted = predict(s.shape, device_of(p, s.tier));
+    s.predicted = predict(s.shape, device_of(p, s.tier, s.shape.paging));
   }
 }
 
