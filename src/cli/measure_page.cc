@@ -42,18 +42,20 @@ void add_machine(Document& doc, const MeasureRun& run) {
                 {"samples", fmt::format("{} of {} quiet", count(run.quiet), count(run.taken))}};
   doc.blocks.push_back(facts);
 
-  Table tiers{{"<tier", "holds", "read", "one thread", "streamed", "in pages", "overlap"}, {}};
+  Table tiers{{"<tier", "holds", "read", "one thread", "streamed", "hidden", "in pages", "hidden"}, {}};
   for (std::size_t i = 0; i < p.tiers.size(); ++i) {
     const MeasuredTier& t = p.tiers[i];
     bool fitted = std::any_of(run.shapes.begin(), run.shapes.end(), [&](const ShapeRun& s) { return s.tier == i; });
-    tiers.rows.push_back({i + 1 == p.tiers.size() ? "main memory" : "cache", size(t.capacity), bandwidth(t.bandwidth),
-                          t.one_thread.value > 0 ? bandwidth(t.one_thread) : "-", fitted ? percent(t.fraction) : "-",
-                          fitted ? percent(t.paged_fraction) : "-", fitted ? percent(t.hidden) : "-"});
+    tiers.rows.push_back({i + 1 == p.tiers.size() ? "memory" : "cache", size(t.capacity), bandwidth(t.bandwidth),
+                          t.one_thread.value > 0 ? bandwidth(t.one_thread) : "-"});
+    for (const Fit& fit : {t.contiguous, t.paged})
+      for (double share : {fit.fraction, fit.hidden}) tiers.rows.back().push_back(fitted ? percent(share) : "-");
   }
   doc.blocks.push_back(Heading{"Memory, as working sets showed it"});
   doc.blocks.push_back(tiers);
   doc.blocks.push_back(Paragraph{
-      "streamed: the kernel's share of a read; overlap: of stream and core work, the shorter's hidden share"});
+      "streamed, in pages: the kernel's share of a read; hidden: how much of the shorter of stream and core work lies "
+      "under the longer"});
 
   Table core{{"<format", "an element", "a score", "multiply-add", "of peak"}, {}};
   for (const CoreCost& c : p.core)
@@ -172,6 +174,9 @@ Json json_of(const std::vector<SweepPoint>& sweep) {
   return list;
 }
 
+Json json_of(const Fit& fit) { return {{"fraction", fit.fraction}, {"hidden", fit.hidden}}; }
+Fit fit_in(const Json& j) { return {j.at("fraction"), j.at("hidden")}; }
+
 constexpr std::string_view paging_names[] = {"contiguous", "in_order", "random"};
 
 }  // namespace
@@ -186,9 +191,8 @@ Json json_of(const Profile& p) {
     j["tiers"].push_back({{"capacity_bytes", t.capacity.value},
                           {"bandwidth_bytes_per_second", t.bandwidth.value},
                           {"one_thread_bytes_per_second", t.one_thread.value},
-                          {"fraction", t.fraction},
-                          {"paged_fraction", t.paged_fraction},
-                          {"hidden", t.hidden}});
+                          {"contiguous", json_of(t.contiguous)},
+                          {"paged", json_of(t.paged)}});
   for (const CoreCost& c : p.core)
     j["core"].push_back({{"format", c.format.name},
                          {"element_seconds", c.element.value},
@@ -208,9 +212,8 @@ Profile profile_of(const Json& j) {
     p.tiers.push_back({.capacity = {t.at("capacity_bytes")},
                        .bandwidth = {t.at("bandwidth_bytes_per_second")},
                        .one_thread = {t.at("one_thread_bytes_per_second")},
-                       .fraction = t.at("fraction"),
-                       .paged_fraction = t.at("paged_fraction"),
-                       .hidden = t.at("hidden")});
+                       .contiguous = fit_in(t.at("contiguous")),
+                       .paged = fit_in(t.at("paged"))});
   for (const Json& c : j.at("core"))
     p.core.push_back({format(c.at("format").get<std::string>()),
                       {c.at("element_seconds")},

@@ -106,13 +106,14 @@ Bytes Pass::prefix_bytes(const LayerGroup& g, i64 tokens) const {
   return whole && tokens > 0 ? layer_moved(g, tokens, d_) : Bytes{};
 }
 
-/// Time of the cores on cached data, where the device's own kernel was measured on the keys' format.
+/// Time of the cores on cached data, where the device's own kernel was measured on the keys' format. An element is
+/// decoded once for all queries that share it; a latent twice, as key and as value.
 std::optional<Seconds> Pass::core_time(const Attention& attention, double batch, i64 tokens, Flops flops) const {
   const CoreCost* cost = device_.achievable.core_cost(d_.cache.key);
-  if (!cost) return std::nullopt;
-  double elements = 0;
-  for (const Part& p : moved(attention, tokens)) elements += p.elements;
-  double scores = double(query_heads(attention)) * double(tokens) / double(d_.tp);
+  double queries = double(query_heads(attention));
+  if (!cost || queries == 0) return std::nullopt;
+  double elements = attention_flops(attention, tokens).value / (2 * queries) * double(shards(attention));
+  double scores = queries * double(tokens) / double(d_.tp);
   return batch * (rank_share(attention, d_.tp) * elements * cost->element + scores * cost->score) + flops / cost->rate;
 }
 

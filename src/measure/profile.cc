@@ -28,6 +28,7 @@ Device device_of(const Profile& p) { return device_of(p, p.tiers.size() - 1); }
 
 Device device_of(const Profile& p, std::size_t index, Paging paging) {
   const MeasuredTier& tier = p.tiers[index];
+  const Fit& fit = paging == Paging::contiguous ? tier.contiguous : tier.paged;
   bool main_memory = index + 1 == p.tiers.size();
   Device d;
   d.id = lower_dashed(p.cpu_name);
@@ -44,10 +45,9 @@ Device device_of(const Profile& p, std::size_t index, Paging paging) {
   a.compute = 1;
   for (const CoreCost& cost : p.core)
     if (cost.format == format("bf16")) a.compute = std::min(1.0, cost.rate / p.peak);
-  a.overlap = {tier.hidden};
-  a.linears[int(Arithmetic::bf16)] = LinearRate{tier.fraction, p.fork_join};
-  a.attention[int(Arithmetic::bf16)] =
-      AttentionRate{paging == Paging::contiguous ? tier.fraction : tier.paged_fraction, p.fork_join, {}};
+  a.overlap = {fit.hidden};
+  a.linears[int(Arithmetic::bf16)] = LinearRate{fit.fraction, p.fork_join};
+  a.attention[int(Arithmetic::bf16)] = AttentionRate{fit.fraction, p.fork_join, {}};
   a.core = p.core;
   a.source = "kvroof measure: read and multiply-add loops, and the decode-attention kernel on cached data (" +
              p.instruction_set + ")";
@@ -78,7 +78,9 @@ std::vector<MeasuredTier> tiers_of(const std::vector<SweepPoint>& sweep) {
       ++i;
       continue;
     }
-    MeasuredTier tier{.capacity = sweep[i].working_set, .bandwidth = sweep[i].bandwidth, .one_thread = {}};
+    MeasuredTier tier;
+    tier.capacity = sweep[i].working_set;
+    tier.bandwidth = sweep[i].bandwidth;
     for (++i; i < sweep.size(); ++i) {
       bool next_too = i + 1 >= sweep.size() || sweep[i + 1].bandwidth < within * tier.bandwidth;
       if (sweep[i].bandwidth < within * tier.bandwidth && next_too) break;
@@ -104,12 +106,11 @@ CoreCost core_cost_of(const Format& format, const CoreTimes& times, FlopRate pea
   return cost;
 }
 
-Fit fit_of(const std::vector<FitPoint>& points, std::optional<double> hidden) {
+Fit fit_of(const std::vector<FitPoint>& points) {
   Fit best;
   double least = INFINITY;
   for (int f = 100; f >= 40; --f)
     for (int h = 0; h <= 100; h += 2) {
-      if (hidden && std::abs(h / 100.0 - *hidden) > 0.011) continue;
       double sum = 0;
       for (const FitPoint& p : points) {
         double off = std::log(Overlap{h / 100.0}.join(p.stream / (f / 100.0), p.core) / p.measured);

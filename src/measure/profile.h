@@ -13,14 +13,18 @@
 
 namespace kvroof {
 
+/// How the kernel streams from a tier: the share of a read's bandwidth it reaches, and Overlap::hidden beside it.
+struct Fit {
+  double fraction = 1, hidden = 0;
+};
+
 /// One level of memory: the largest working set it holds and how fast all threads, and one alone, read it.
 struct MeasuredTier {
   Bytes capacity;  ///< of the last: the memory this process may use
   Bandwidth bandwidth;
   Bandwidth one_thread;
-  double fraction = 1;        ///< of it that the kernel's stream reaches, and
-  double paged_fraction = 1;  ///< where rows lie in pages of 16 tokens
-  double hidden = 0;          ///< Overlap::hidden of steps that stream from here
+  Fit contiguous;
+  Fit paged;  ///< where rows lie in pages of 16 tokens
 };
 
 struct Profile {
@@ -61,11 +65,7 @@ CoreCost core_cost_of(const Format& format, const CoreTimes& times, FlopRate pea
 struct FitPoint {
   Seconds stream, core, measured;
 };
-/// The fraction and the hidden share that explain the points best, in squared logarithms; {1, 0} without points. The
-/// hidden share may be known already.
-struct Fit {
-  double fraction = 1, hidden = 0;
-};
-Fit fit_of(const std::vector<FitPoint>& points, std::optional<double> hidden = std::nullopt);
+/// What explains the points best, in squared logarithms; all of a read and no overlap without points.
+Fit fit_of(const std::vector<FitPoint>& points);
 
 }  // namespace kvroof

@@ -28,7 +28,7 @@ std::string region_of(const AttentionShape& s) {
   return name;
 }
 
-/// Shapes the stream's share and the overlap are fitted on: a width and groups that no default shape has.
+/// Shapes the streams' shares and the overlap are fitted on: a width or groups that no default shape has.
 std::vector<AttentionShape> fitting_shapes(i64 bytes) {
   std::vector<AttentionShape> shapes;
   for (auto [name, group] : {std::pair("bf16", 1), {"bf16", 2}, {"bf16", 3}, {"bf16", 6}, {"int8", 1}}) {
@@ -36,9 +36,9 @@ std::vector<AttentionShape> fitting_shapes(i64 bytes) {
     s.context = std::max<i64>(16, bytes / group / (2 * s.kv_heads * row_bytes(s.format, 96)));
     shapes.push_back(s);
   }
-  for (std::size_t i : {0, 2}) {
-    AttentionShape paged = shapes[i];
-    paged.paging = Paging::random;
+  for (i64 group : {2, 3, 6}) {  // pages of 4 KiB a head, as most models have them
+    AttentionShape paged{.kv_heads = 4, .group = group, .paging = Paging::random};
+    paged.context = std::max<i64>(16, bytes / group / (2 * paged.kv_heads * 256));
     shapes.push_back(paged);
   }
   return shapes;
@@ -364,10 +364,8 @@ void Measuring::time_shapes() {
       FitPoint point{stream, predict(fitting[i].shape, alone) - stream, seen.median() - p.fork_join};
       (fitting[i].shape.paging == Paging::contiguous ? points : paged).push_back(point);
     }
-    Fit fit = fit_of(points);
-    p.tiers[tier].fraction = fit.fraction;
-    p.tiers[tier].hidden = fit.hidden;
-    p.tiers[tier].paged_fraction = fit_of(paged, fit.hidden).fraction;
+    p.tiers[tier].contiguous = fit_of(points);
+    p.tiers[tier].paged = fit_of(paged);
   }
   for (std::size_t i = 0; i < run_.shapes.size(); ++i) {
     ShapeRun& s = run_.shapes[i];
