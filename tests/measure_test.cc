@@ -40,12 +40,13 @@ Profile some_profile() {
   p.threads = 2;
   p.peak = {200e9};
   p.fork_join = {2e-6};
-  p.tiers = {{.capacity = {16 * 1048576.0}, .bandwidth = {100e9}, .one_thread = {60e9}},
-             {.capacity = {32 * GiB},
-              .bandwidth = {40e9},
-              .one_thread = {20e9},
-              .contiguous = {0.8, 0.5},
-              .paged = {0.6, 0.5}}};
+  p.tiers = {
+      {.capacity = {16 * 1048576.0}, .bandwidth = {100e9}, .one_thread = {60e9}, .contiguous = {1, 0}, .paged = {1, 0}},
+      {.capacity = {32 * GiB},
+       .bandwidth = {40e9},
+       .one_thread = {20e9},
+       .contiguous = {0.8, 0.5},
+       .paged = {0.6, 0.5}}};
   p.core = {{format("bf16"), {30e-12}, {1e-9}, {100e9}}, {format("f32"), {50e-12}, {1e-9}, {100e9}}};
   return p;
 }

@@ -53,9 +53,6 @@ void add_machine(Document& doc, const MeasureRun& run) {
   }
   doc.blocks.push_back(Heading{"Memory, as working sets showed it"});
   doc.blocks.push_back(tiers);
-  doc.blocks.push_back(Paragraph{
-      "streamed, in pages: the kernel's share of a read; hidden: how much of the shorter of stream and core work lies "
-      "under the longer"});
 
   Table core{{"<format", "an element", "a score", "multiply-add", "of peak"}, {}};
   for (const CoreCost& c : p.core)
@@ -272,9 +269,9 @@ Document page_of(const MeasureRun& run, const RangeRule& range) {
   if (!errors.empty()) {
     doc.json["error"] = {
         {"shapes", errors.size()}, {"p50", quantile_of(errors, 0.5)}, {"p90", quantile_of(errors, 0.9)}};
+    doc.blocks.push_back(Heading{fmt::format("Error over {} shapes", errors.size())});
     doc.blocks.push_back(
-        Paragraph{fmt::format("Error over {} shapes: {:.1f} % at the median, {:.1f} % at p90.", errors.size(),
-                              100 * quantile_of(errors, 0.5), 100 * quantile_of(errors, 0.9))});
+        Facts{{{"median", percent(quantile_of(errors, 0.5))}, {"p90", percent(quantile_of(errors, 0.9))}}});
   }
   add_sharing(doc, run);
   add_paging(doc, run);
@@ -291,7 +288,9 @@ Document page_of(const MeasureRun& run, const RangeRule& range) {
       "predicted from the reads, the kernel on cached data, and a stream share and overlap fitted on heads of 96, "
       "never "
       "from the shape's own time",
-      "read: bytes of the cache per second, over those of reading the same tier just before"};
+      "read: bytes of the cache per second, over those of reading the same tier just before; streamed, in pages: what "
+      "share of it the kernel's stream reaches; hidden: how much of the shorter of stream and core work lies under the "
+      "longer"};
   if (run.priority == "ordinary")
     notes.lines.push_back(
         "the system granted no priority: on a busy machine few samples are quiet (sudo, or CAP_SYS_NICE)");
