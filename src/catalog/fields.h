@@ -231,6 +231,14 @@ void fields(S& k, F&& f) {
   f("all_reduce", k.all_reduce, std::vector<AllReduceKernel>());
 }
 
+template <Of<CoreCost> S, class F>
+void fields(S& c, F&& f) {
+  f("format", c.format);
+  f("element", c.element);
+  f("score", c.score);
+  f("rate", c.rate);
+}
+
 /// The latencies of a small all-reduce over 2, 4 and 8 devices.
 struct AllReduce {
   Seconds two, four, eight;
@@ -249,9 +257,10 @@ template <Of<Achievable> S, class F>
 void fields(S& a, F&& f) {
   f("basis", a.basis, a.basis);
   f("compute", a.compute, a.compute);
-  f("overlap", a.overlap, Overlap::max);
+  f("overlap", a.overlap, a.overlap);
   f("linears", a.linears, a.linears);
   f("attention", a.attention, a.attention);
+  f("core", a.core, a.core);
   AllReduce r{a.all_reduce[0], a.all_reduce[1], a.all_reduce[2]};
   f("all_reduce", r, r);
   if constexpr (!std::is_const_v<S>) {

@@ -130,7 +130,18 @@ void ValueReader::read_name(const YAML::Node& node, Enum& value, std::initialize
 
 void ValueReader::read(const YAML::Node& node, Confidence& value) { read_name(node, value, {"A", "B", "C", "D"}); }
 void ValueReader::read(const YAML::Node& node, QkNorm& value) { read_name(node, value, {"none", "head", "all"}); }
-void ValueReader::read(const YAML::Node& node, Overlap& value) { read_name(node, value, {"max", "sum"}); }
+void ValueReader::read(const YAML::Node& node, Overlap& value) {
+  std::string text = scalar(node);
+  std::string_view rest;
+  std::optional<double> hidden = parse_decimal(text, &rest);
+  if (text == "max" || text == "sum")
+    value = text == "max" ? Overlap::max() : Overlap::sum();
+  else if (hidden && rest.empty())
+    value.hidden = *hidden;
+  else
+    source_.problem(node.Mark(), "unknown value " + quoted(text),
+                    "expected max, sum, or the share of the shorter time that is hidden, such as 0.6");
+}
 void ValueReader::read(const YAML::Node& node, Basis& value) {
   read_name(node, value,
             {"measured kernels", "own end-to-end rows", "family default", "vendor figures", "datasheet only"});

@@ -17,6 +17,15 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
+/// The base unit a quantity is written in.
+template <Dimension D>
+std::string in_units(Quantity<D> q) {
+  if constexpr (D == Dimension{.byte = 1}) return fmt::format("{} B", q.value);
+  if constexpr (D == Dimension{.byte = 1, .second = -1}) return fmt::format("{} B/s", q.value);
+  if constexpr (D == Dimension{.second = 1}) return fmt::format("{} s", q.value);
+  if constexpr (D == Dimension{.flop = 1, .second = -1}) return fmt::format("{} GFLOPS", q.value / 1e9);
+}
+
 struct FlowText;
 
 /// Visitor over a field list: each key that is not at its default goes to `put` as flow text.
@@ -34,11 +43,30 @@ struct FlowVisitor {
   }
 };
 
+/// The same, except that defaults are written too: what an entry would inherit from its class is said.
+template <class Put>
+struct WholeVisitor {
+  const FlowText& text;
+  Put& put;
+  template <class V, class... Fallback>
+  void operator()(const char* key, const V& value, const Fallback&...) {
+    std::string flow = text(value);
+    if (flow != "null" && flow != "{}" && flow != "[]") put(key, flow);
+  }
+};
+
 /// One value in YAML's flow style.
 struct FlowText {
   std::string operator()(i64 v) const { return std::to_string(v); }
   std::string operator()(bool v) const { return v ? "true" : "false"; }
+  std::string operator()(double v) const { return fmt::format("{}", v); }
   std::string operator()(const std::string& v) const { return quoted(v); }
+  template <Dimension D>
+  std::string operator()(const Quantity<D>& v) const {
+    return in_units(v);
+  }
+  std::string operator()(Basis v) const { return std::string(name_of(v)); }
+  std::string operator()(const Overlap& v) const { return (*this)(v.hidden); }
   std::string operator()(const Format& v) const { return std::string(v.name); }
   std::string operator()(Confidence v) const { return std::string(1, char('A' + int(v))); }
   std::string operator()(QkNorm v) const { return v == QkNorm::none ? "none" : v == QkNorm::head ? "head" : "all"; }
@@ -54,6 +82,27 @@ struct FlowText {
   std::string operator()(const std::vector<LayerGroup>& groups) const {
     std::string out;
     for (const LayerGroup& g : groups) out += "\n      - " + (*this)(g);
+    return out;
+  }
+  template <class T>
+  std::string operator()(const std::vector<T>& items) const {
+    std::string out;
+    for (const T& item : items) out += (out.empty() ? "" : ", ") + (*this)(item);
+    return "[" + out + "]";
+  }
+  template <class T>
+  std::string operator()(const ByArithmetic<T>& values) const {
+    std::string out;
+    for (int a = 0; a < 7; ++a)
+      if (const std::optional<T>& v = values[std::size_t(a)])
+        out += (out.empty() ? "" : ", ") + std::string(name_of(Arithmetic(a))) + ": " + (*this)(*v);
+    return "{" + out + "}";
+  }
+  std::string operator()(const Achievable& achievable) const {
+    std::string out;
+    auto add = [&](const char* key, const std::string& text) { out += fmt::format("\n      {}: {}", key, text); };
+    WholeVisitor<decltype(add)> visitor{*this, add};
+    fields(achievable, visitor);
     return out;
   }
   std::string operator()(const Attention& a) const {
@@ -99,6 +148,13 @@ struct EntryWriter {
 };
 
 }  // namespace
+
+std::string yaml_entry(const Device& device) {
+  EntryWriter writer;
+  fields(device, writer);
+  writer("achievable", device.achievable);  // as a default of its own it was left out
+  return "devices:\n  " + device.id + ":\n" + writer.out;
+}
 
 std::string yaml_entry(const Model& model) {
   EntryWriter writer;

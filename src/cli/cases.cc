@@ -55,7 +55,7 @@ bool same_devices(const std::vector<Setup>& cases) {
 Model model_of(const FigureRequest& request, const std::string& name) { return find_model(name, request.catalog); }
 
 std::optional<Setup> case_of(FigureRequest& request, const Model& model, const std::string& name, const Workload& w) {
-  Device device = request.catalog.device(name);
+  Device device = find_device(name, request.catalog);
   Engine engine = engine_of(request.layout, device, request.catalog);
   Setup c{model,
           device,

@@ -235,7 +235,7 @@ Document show_model(const Catalog& catalog, const std::string& name) {
 }
 
 Document show_device(const Catalog& catalog, const std::string& name) {
-  Device d = catalog.device(name);
+  Device d = find_device(name, catalog);
   Document doc;
   Facts facts;
   doc.json = {{"schema_version", 1},     {"command", "hardware show"}, {"id", d.id},        {"name", d.name},

@@ -15,6 +15,7 @@ std::span<const Command> commands() {
       {"uptrain", "what it costs to give a model fewer KV heads, and when it pays", add_uptrain},
       {"fit", "the constants of kernels, from the tables of their timings", add_fit},
       {"verify", "a serving engine's log beside what is predicted for the run it records", add_verify},
+      {"measure", "what this machine reaches: probes, then decode attention predicted and timed", add_measure},
       {"models", "list, show or lint the models of the catalogue", add_models},
       {"hardware", "list or show the devices of the catalogue", add_hardware},
       {"engines", "list or show the serving engines of the catalogue", add_engines},

@@ -27,6 +27,7 @@ void add_fit(CLI::App& app, int& exit_code);
 void add_train(CLI::App& app, int& exit_code);
 void add_uptrain(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
+void add_measure(CLI::App& app, int& exit_code);
 void add_models(CLI::App& app, int& exit_code);
 void add_hardware(CLI::App& app, int& exit_code);
 void add_engines(CLI::App& app, int& exit_code);

@@ -190,7 +190,9 @@ void add_options(CLI::App& app, DeploymentOptions& o) {
 }
 
 void add_options(CLI::App& app, HardwareOptions& o) {
-  app.add_option("hardware", o.device, "a name or alias ('kvroof hardware')")->required()->option_text("HARDWARE");
+  app.add_option("hardware", o.device, "a name or alias ('kvroof hardware'), or a device's .yaml file")
+      ->required()
+      ->option_text("HARDWARE");
   add_what_if_options(app, o);
 }
 
@@ -283,6 +285,19 @@ Model model_of(const ModelOptions& o, const Catalog& catalog) {
   return model;
 }
 
+Device find_device(const std::string& name, const Catalog& catalog) {
+  if (!name.ends_with(".yaml") && !name.ends_with(".yml")) return catalog.device(name);
+  Catalog alone;
+  alone.add_file(name);
+  std::vector<std::string> ids = alone.ids("devices");
+  if (ids.size() != 1)
+    throw InputError{name + ": describes " + std::to_string(ids.size()) + " devices, expected one\n" +
+                     "  a file of several goes with --catalog " + name + " and the device's id\n"};
+  Catalog both = catalog;
+  both.add_file(name);
+  return both.device(ids[0]);
+}
+
 Device device_of(const HardwareOptions& o, const Catalog& catalog) {
   std::string_view rest;
   std::optional<double> counted = parse_decimal(o.device, &rest);
@@ -290,7 +305,7 @@ Device device_of(const HardwareOptions& o, const Catalog& catalog) {
     fail("hardware", "'" + o.device + "': name one device and lay it out, such as " +
                          catalog.device(rest.substr(1)).id + " --tp " +
                          o.device.substr(0, o.device.size() - rest.size()));
-  Device device = catalog.device(o.device);
+  Device device = find_device(o.device, catalog);
   if (std::optional<Bytes> usable = bytes_of_option("--usable-memory", o.usable_memory))
     device.memory[0].capacity = *usable;
   for (const std::string& text : o.overrides) apply_override(device, text);

@@ -68,6 +68,8 @@ Catalog catalog_of(const CatalogOptions& options);
 /// A model by name or file, with the what-ifs applied. Throws InputError.
 Model model_of(const ModelOptions& options, const Catalog& catalog);
 Device device_of(const HardwareOptions& options, const Catalog& catalog);
+/// A device by name, or the one that a YAML file describes (`kvroof measure --save`). Throws InputError.
+Device find_device(const std::string& name, const Catalog& catalog);
 
 /// The engine asked for, or the one people run on that class of device.
 Engine engine_of(const DeploymentOptions& options, const Device& device, const Catalog& catalog);

@@ -184,20 +184,6 @@ void add_worst(Document& doc, const std::vector<Prediction>& predictions, i64 co
   doc.blocks.push_back(notes);
 }
 
-void write_rows(const std::string& path, const std::vector<Prediction>& predictions) {
-  std::ofstream out(path, std::ios::binary);
-  out << "id,metric,measured,predicted,low,high,basis,status\n";
-  auto number = [](const std::optional<double>& value) {
-    return value ? fmt::format("{:.12g}", *value) : std::string();
-  };
-  for (const Prediction& p : predictions)
-    out << csv_field(p.id) << ',' << csv_field(p.metric) << ',' << number(p.measured) << ',' << number(p.predicted)
-        << ',' << number(p.low) << ',' << number(p.high) << ',' << csv_field(p.basis) << ','
-        << csv_field(p.skipped.empty() ? "ok" : "skipped: " + p.skipped) << '\n';
-  out.flush();
-  if (!out) throw InputError{path + ": can't be written\n"};
-}
-
 int run(const ValidateOptions& o) {
   Catalog catalog = catalog_of(o.catalog);
   Document doc;
@@ -236,6 +222,20 @@ int run(const ValidateOptions& o) {
 }
 
 }  // namespace
+
+void write_rows(const std::string& path, const std::vector<Prediction>& predictions) {
+  std::ofstream out(path, std::ios::binary);
+  out << "id,metric,measured,predicted,low,high,basis,status\n";
+  auto number = [](const std::optional<double>& value) {
+    return value ? fmt::format("{:.12g}", *value) : std::string();
+  };
+  for (const Prediction& p : predictions)
+    out << csv_field(p.id) << ',' << csv_field(p.metric) << ',' << number(p.measured) << ',' << number(p.predicted)
+        << ',' << number(p.low) << ',' << number(p.high) << ',' << csv_field(p.basis) << ','
+        << csv_field(p.skipped.empty() ? "ok" : "skipped: " + p.skipped) << '\n';
+  out.flush();
+  if (!out) throw InputError{path + ": can't be written\n"};
+}
 
 void add_validate(CLI::App& app, int& exit_code) {
   auto o = std::make_shared<ValidateOptions>();

@@ -30,6 +30,10 @@ bool is_share(double value) { return value > 0 && value <= 1; }
 void check_achievable(const Achievable& a, std::vector<Problem>& found) {
   if (!is_share(a.compute)) found.push_back({"achievable.compute", "must lie in (0, 1]", ""});
   if (!is_share(a.link)) found.push_back({"achievable.link", "must lie in (0, 1]", ""});
+  if (!(a.overlap.hidden >= 0 && a.overlap.hidden <= 1))
+    found.push_back({"achievable.overlap", "must lie in [0, 1]", "sum is 0, max is 1"});
+  for (const CoreCost& cost : a.core)
+    if (!positive(cost.rate.value)) found.push_back({"achievable.core", "rate must be more than 0 flop/s", ""});
   for (const std::optional<LinearRate>& rate : a.linears)
     if (rate && !is_share(rate->fraction)) found.push_back({"achievable.linears", "fraction must lie in (0, 1]", ""});
   for (const std::optional<AttentionRate>& rate : a.attention)
@@ -46,6 +50,12 @@ const LinearRate& Achievable::linear_rate(Arithmetic arithmetic) const {
 const AttentionRate& Achievable::attention_rate(Arithmetic arithmetic) const {
   static constexpr AttentionRate datasheet{1.0, {}, {}};
   return nearest(attention, arithmetic, datasheet);
+}
+
+const CoreCost* Achievable::core_cost(const Format& format) const {
+  for (const CoreCost& cost : core)
+    if (cost.format == format) return &cost;
+  return nullptr;
 }
 
 std::optional<FlopRate> Device::peak_for(Arithmetic arithmetic) const {

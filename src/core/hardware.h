@@ -39,8 +39,23 @@ struct Link {
   i64 domain = 1;  ///< devices that reach each other over it
 };
 
-/// How one op's memory and arithmetic times combine.
-enum class Overlap { max, sum };
+/// How one op's memory and arithmetic times combine: the share of the shorter one that hides under the longer.
+struct Overlap {
+  double hidden = 1;
+  static constexpr Overlap max() { return {1}; }  ///< the longer one alone
+  static constexpr Overlap sum() { return {0}; }  ///< one after the other
+  bool operator==(const Overlap&) const = default;
+  Seconds join(Seconds memory, Seconds compute) const { return memory + compute - hidden * smaller(memory, compute); }
+};
+
+/// What decode attention costs the cores beside the stream from memory: all of them at work on cached data.
+/// t = elements * element + scores * score + flops / rate, by the format of the cache.
+struct CoreCost {
+  Format format;
+  Seconds element;  ///< decoding one cached element
+  Seconds score;    ///< of one query head and token: its sum over lanes and its share of the softmax
+  FlopRate rate;    ///< multiplying and adding
+};
 
 /// In words, how well the constants of a time are known; it decides the width of the range.
 enum class Basis { measured_kernels, own_rows, family_default, vendor_figures, datasheet_only, observed };
@@ -49,9 +64,10 @@ enum class Basis { measured_kernels, own_rows, family_default, vendor_figures, d
 struct Achievable {
   Basis basis = Basis::datasheet_only;
   double compute = 0.5;
-  Overlap overlap = Overlap::max;
+  Overlap overlap;
   std::array<std::optional<LinearRate>, 7> linears;  ///< by Arithmetic
   std::array<std::optional<AttentionRate>, 7> attention;
+  std::vector<CoreCost> core;  ///< where the kernel's own work was measured: by format of the cache
   Seconds all_reduce[3] = {};  ///< small messages over 2, 4 and 8 devices
   Seconds network_latency;     ///< of a collective that leaves the scale-up domain
   Seconds hop;                 ///< handing activations to the next pipeline stage
@@ -64,6 +80,7 @@ struct Achievable {
 
   const LinearRate& linear_rate(Arithmetic arithmetic) const;
   const AttentionRate& attention_rate(Arithmetic arithmetic) const;
+  const CoreCost* core_cost(const Format& format) const;
 };
 
 struct Price {

@@ -15,10 +15,6 @@ bool fits_cache(const Device& device, Bytes bytes, double part) {
   return device.cache && bytes < part * device.cache->capacity;
 }
 
-Seconds overlapped(const Device& device, Seconds memory, Seconds compute) {
-  return device.achievable.overlap == Overlap::max ? larger(memory, compute) : memory + compute;
-}
-
 /// With few pieces of work not all cores draw on the memory.
 double limited(double share, const AttentionRate& rate, const Device& device, double tiles, i64 context) {
   if (rate.reach <= 0 || !device.cores) return share;
@@ -48,7 +44,7 @@ Seconds attention_time(const Device& device, const AttentionRate& rate, const Fo
       device.peak_for(cache.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16);
   Flops flops{4 * c.batch * c.query_heads * c.head_dim * double(c.context)};
   Seconds compute = peak ? flops / (device.achievable.compute * *peak) : Seconds{};
-  return rate.launch + tile_time(rate, device, tiles) + overlapped(device, memory, compute);
+  return rate.launch + tile_time(rate, device, tiles) + device.achievable.overlap.join(memory, compute);
 }
 
 Seconds linear_time(const Device& device, const LinearRate& rate, const Format& format, double elements, double rows,
@@ -60,7 +56,7 @@ Seconds linear_time(const Device& device, const LinearRate& rate, const Format& 
   std::optional<FlopRate> peak = device.peak_for(format.arithmetic);
   double reached = rate.compute > 0 ? rate.compute : device.achievable.compute;
   Seconds compute = peak ? Flops{2 * elements * rows} / (reached * *peak) : Seconds{};
-  return rate.launch + overlapped(device, memory, compute);
+  return rate.launch + device.achievable.overlap.join(memory, compute);
 }
 
 Seconds all_reduce_time(const AllReduceRate& rate, Bytes payload) {

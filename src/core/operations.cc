@@ -29,16 +29,14 @@ Seconds Placement::stream_bound(Bytes bytes) const {
 }
 
 Pass::Pass(const Schedule& schedule, Bytes resident)
-    : schedule_(schedule),
-      placement_(schedule.device(), resident),
-      hides_(schedule.device().achievable.overlap == Overlap::max) {
+    : schedule_(schedule), placement_(schedule.device(), resident), overlap_(schedule.device().achievable.overlap) {
   for (int kind = 0; kind < part_kinds; ++kind) part_[kind].kind = PartKind(kind);
 }
 
 /// One op: launch, then memory and arithmetic overlapping as the device's `overlap` says.
 inline void Pass::add(StepPart& p, Seconds launch, Bytes bytes, Bytes streamed, const Work& work) {
   Seconds memory = placement_.stream(streamed);
-  Seconds beyond = hides_ ? larger(Seconds{}, work.reached - memory) : work.reached;
+  Seconds beyond = overlap_.join(memory, work.reached) - memory;
   p.memory += memory;
   p.compute += beyond;
   p.fixed += launch;
@@ -60,8 +58,8 @@ void Pass::matrices(double rows, double head_rows) {
       {rows * all.per_row.flops, {}, rows * all.per_row.least});
   Seconds beyond;
   for (const MatrixOp& op : schedule_.dense()) {
-    Seconds compute = rows * op.per_row.reached;
-    beyond += hides_ ? larger(Seconds{}, compute - placement_.stream(op.streamed)) : compute;
+    Seconds memory = placement_.stream(op.streamed);
+    beyond += overlap_.join(memory, rows * op.per_row.reached) - memory;
   }
   part(PartKind::weights).compute += beyond;
   part(PartKind::weights).seconds += beyond;

@@ -85,7 +85,7 @@ class Pass {
 
   const Schedule& schedule_;
   Placement placement_;
-  bool hides_;  ///< arithmetic runs under the streaming
+  Overlap overlap_;
   StepPart part_[part_kinds];
   Bytes least_bytes_;
   Seconds least_compute_;

@@ -151,7 +151,23 @@ AttentionOp Schedule::decode(const LayerGroup& g, const Workload& w) const {
   op.prefix = op.layers * share * prefix_bytes(g, w.shared_prefix);
   Flops flops = double(w.query_tokens) * attention_flops(g.attention, op.kept);
   op.per_sequence = work(op.layers / double(tp) * flops, arithmetic);
+  if (std::optional<Seconds> core = core_time(g.attention, op.kept, w.query_tokens))
+    op.per_sequence.reached = op.layers * *core;
   return op;
+}
+
+/// Time of the cores on one sequence's cached data, where the device's own kernel was measured on the keys' format. An
+/// element is decoded once for all queries that share it; a latent twice, as key and as value.
+std::optional<Seconds> Schedule::core_time(const Attention& attention, i64 kept, i64 query_tokens) const {
+  const CoreCost* cost = device_.achievable.core_cost(d_.cache.key);
+  double queries = double(query_heads(attention)), tp = double(d_.attention_tp());
+  if (!cost || queries == 0) return std::nullopt;
+  Flops flops = attention_flops(attention, kept);
+  double elements = flops.value / (2 * queries) * double(shards(attention));
+  double scores = queries * double(kept) / tp;
+  double asked = double(query_tokens);
+  return rank_share(attention, d_.attention_tp()) * elements * cost->element + asked * scores * cost->score +
+         asked / tp * flops / cost->rate;
 }
 
 AttentionOp Schedule::prefill(const LayerGroup& g, double tokens, double cached) const {

@@ -96,6 +96,7 @@ class Schedule {
   MatrixOp matrix(PartKind part, double layers, Seconds launch, Bytes bytes, Flops per_row, const Format& format) const;
   Work work(Flops flops, Arithmetic arithmetic) const;
   Bytes prefix_bytes(const LayerGroup& group, i64 tokens) const;
+  std::optional<Seconds> core_time(const Attention& attention, i64 kept, i64 query_tokens) const;
 
   const Model& model_;
   const Device& device_;

@@ -1,0 +1,71 @@
+// A machine as its probes found it, and as the estimator sees it: a Device like any of the catalogue.
+//
+// Tiers are what working sets showed, not what the system says of its caches. A step from one tier streams at the
+// tier's read bandwidth; what the kernel costs the cores was timed on cached data; how far the two hide each other was
+// fitted on shapes that nothing is later judged on. A prediction is core's decode attention on that device.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/hardware.h"
+#include "measure/shape.h"
+
+namespace kvroof {
+
+/// How the kernel streams from a tier: the share of a read's bandwidth it reaches, and Overlap::hidden beside it.
+struct Fit {
+  double fraction = 1, hidden = 0;
+};
+
+/// One level of memory: the largest working set it holds and how fast all threads, and one alone, read it.
+struct MeasuredTier {
+  Bytes capacity;  ///< of the last: the memory this process may use
+  Bandwidth bandwidth;
+  Bandwidth one_thread;
+  Fit contiguous;
+  Fit paged;  ///< where rows lie in pages of 16 tokens
+};
+
+struct Profile {
+  std::string cpu_name;
+  std::string instruction_set;
+  i64 threads = 1;
+  FlopRate peak;                    ///< f32 multiply-adds, all threads
+  Seconds fork_join;                ///< an empty job
+  std::vector<MeasuredTier> tiers;  ///< fastest first; the last is main memory
+  std::vector<CoreCost> core;
+};
+
+/// The machine with its memory as the only tier and its last cache as cache.
+Device device_of(const Profile& profile);
+/// The same, as a step sees it whose data lies in that tier, in pages or not.
+Device device_of(const Profile& profile, std::size_t tier, Paging paging = Paging::contiguous);
+
+/// One step of this shape by core's decode attention.
+Seconds predict(const AttentionShape& shape, const Device& device);
+
+/// A read bandwidth seen at a working set.
+struct SweepPoint {
+  Bytes working_set;
+  Bandwidth bandwidth;
+};
+/// Tiers of a sweep over growing working sets: a tier ends where the bandwidth falls below 60 % of its best and stays
+/// there; what lies on the slope belongs to neither side.
+std::vector<MeasuredTier> tiers_of(const std::vector<SweepPoint>& sweep);
+
+/// Times of the kernel on cached data, seconds for one token of one KV head while all threads are at it: width 128 with
+/// group 1 and 8, width 64 with group 8.
+struct CoreTimes {
+  Seconds narrow_group, wide_group, half_width;
+};
+CoreCost core_cost_of(const Format& format, const CoreTimes& times, FlopRate peak);
+
+/// One timed shape as the fit sees it: its stream at the tier's bandwidth, the cores' time, and what was measured.
+struct FitPoint {
+  Seconds stream, core, measured;
+};
+/// What explains the points best, in squared logarithms; all of a read and no overlap without points.
+Fit fit_of(const std::vector<FitPoint>& points);
+
+}  // namespace kvroof
