@@ -1,45 +1,12 @@
 // The program as a user meets it: whole messages, exit codes, and the README's console blocks.
-#include <sys/wait.h>
-
 #include <catch2/catch.hpp>
-#include <cstdio>
-#include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
+
+#include "program.h"
 
 namespace {
 
-struct Run {
-  int exit_code = -1;
-  std::string out;  ///< stdout and stderr
-};
-
-/// Runs a shell command line with `kvroof` standing for the binary under test.
-Run run(const std::string& arguments) {
-  std::string command = "COLUMNS=80 NO_COLOR=1 " KVROOF_BINARY " " + arguments + " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  REQUIRE(pipe);
-  Run result;
-  char buffer[4096];
-  while (std::size_t n = fread(buffer, 1, sizeof buffer, pipe)) result.out.append(buffer, n);
-  int status = pclose(pipe);
-  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
-}
-
-nlohmann::json json_of(const std::string& arguments, int exit_code = 0) {
-  Run r = run(arguments + " --json");
-  INFO(r.out);
-  REQUIRE(r.exit_code == exit_code);
-  return nlohmann::json::parse(r.out);
-}
-
-std::string temporary(const std::string& name, const std::string& text) {
-  std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("kvroof_" + std::to_string(getpid()) + "_" + name);
-  std::ofstream(path, std::ios::binary) << text;
-  return path.string();
-}
+using namespace kvroof::program;
 
 TEST_CASE("bad input is one clear message and exit 2") {
   struct {

@@ -6,6 +6,7 @@ std::span<const Command> commands() {
   static constexpr Command table[] = {
       {"kv", "how big a model's KV cache is: per token, per sequence, by kind and by format", add_kv},
       {"estimate", "what fits on a device, how fast it decodes, and what limits it", add_estimate},
+      {"check", "scenarios against a committed baseline: what moved, by how much, and because of what", add_check},
       {"chart", "charts of caches, memory and speed as SVG, PNG or data", add_chart},
       {"validate", "predictions beside what was measured, per class and row by row", add_validate},
       {"verify", "a serving engine's log beside what is predicted for the run it records", add_verify},

@@ -18,6 +18,7 @@ struct Command {
 
 void add_kv(CLI::App& app, int& exit_code);
 void add_estimate(CLI::App& app, int& exit_code);
+void add_check(CLI::App& app, int& exit_code);
 void add_chart(CLI::App& app, int& exit_code);
 void add_validate(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/describe.h"
+#include "cli/estimate_options.h"
 #include "render/number.h"
 
 namespace kvroof {
@@ -167,12 +168,8 @@ void EstimatePage::parts() {
   doc.blocks.push_back(table);
 }
 
-/// Requests a replica admits: sequences of the whole prompt and answer that fit.
 void EstimatePage::serving(const Load& load) {
-  Setup whole = s;
-  whole.w = {load.input + load.output, 1, 0};
-  whole.d.max_context = 0;
-  i64 capacity = memory_of(whole).max_sequences;
+  i64 capacity = request_capacity(s, load);
   Serving r = serve(s.model, s.device, s.d, s.engine, load, capacity, s.range);
   doc.json["serving"] = {{"input_tokens", load.input},
                          {"output_tokens", load.output},

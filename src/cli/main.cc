@@ -7,6 +7,7 @@
 
 #include "catalog/suggest.h"
 #include "cli/commands.h"
+#include "cli/version.h"
 
 namespace kvroof {
 namespace {
@@ -37,7 +38,7 @@ int run(int argc, char** argv) {
       "  kvroof kv llama-3.1-8b\n"
       "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --context 8k\n",
       "kvroof");
-  app.set_version_flag("--version", KVROOF_VERSION);
+  app.set_version_flag("--version", version_line());
   app.require_subcommand(0, 1);
   app.get_formatter()->column_width(34);
   int exit_code = 0;

@@ -20,7 +20,7 @@ namespace kvroof {
 
 struct OutputOptions {
   std::string format = "text";
-  bool json = false;
+  bool json = false, quiet = false;
   std::string file;
   std::string color = "auto";
 };
@@ -50,7 +50,8 @@ struct HardwareOptions {
   std::string usable_memory, price;
 };
 
-void add_options(CLI::App& app, OutputOptions& options);
+void add_options(CLI::App& app, OutputOptions& options,
+                 const std::vector<std::string>& formats = {"text", "json", "csv", "markdown"});
 void add_options(CLI::App& app, CatalogOptions& options);
 void add_options(CLI::App& app, ModelOptions& options);
 void add_options(CLI::App& app, CacheOptions& options);
@@ -62,7 +63,11 @@ Catalog catalog_of(const CatalogOptions& options);
 
 /// A model by name or file, with the what-ifs applied. Throws InputError.
 Model model_of(const ModelOptions& options, const Catalog& catalog);
+Model with_what_ifs(const ModelOptions& options, Model model);
+/// A device by name as it stands in the catalogue, and with the overrides applied.
+Device find_device(const HardwareOptions& options, const Catalog& catalog);
 Device device_of(const HardwareOptions& options, const Catalog& catalog);
+Device with_what_ifs(const HardwareOptions& options, Device device);
 
 /// The engine asked for, or the one people run on that class of device.
 Engine engine_of(const DeploymentOptions& options, const Device& device, const Catalog& catalog);
@@ -86,5 +91,9 @@ void throw_if_any(const std::vector<Problem>& problems);
 
 /// Writes a document where and how the options say.
 void print(const Document& document, const OutputOptions& options);
+/// Writes a text where they say.
+void write(const std::string& text, const OutputOptions& options);
+/// The terminal's width, and colour where it is wanted.
+TextStyle style_of(const OutputOptions& options);
 
 }  // namespace kvroof
