@@ -13,6 +13,9 @@ std::span<const Command> commands() {
       {"models", "list, show or lint the models of the catalogue", add_models},
       {"hardware", "list or show the devices of the catalogue", add_hardware},
       {"engines", "list or show the serving engines of the catalogue", add_engines},
+      {"config", "the settings in force, and where each comes from", add_config},
+      {"completions", "completions for bash, zsh and fish", add_completions},
+      {"man", "the manual page, as roff", add_man},
   };
   return table;
 }

@@ -7,6 +7,7 @@
 
 #include "catalog/suggest.h"
 #include "cli/commands.h"
+#include "cli/settings.h"
 #include "cli/version.h"
 
 namespace kvroof {
@@ -47,6 +48,8 @@ int run(int argc, char** argv) {
     command.add(*sub, exit_code);
   }
   try {
+    bool asks_for_help = argc < 2 || argv[1][0] == '-';  // which a broken settings file must not be in the way of
+    if (!asks_for_help) set_defaults(settings_of(app), app);
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) std::cout << app.help() << std::flush;
   } catch (const CLI::ExtrasError&) {
