@@ -178,14 +178,14 @@ TEST_CASE("every command has examples before its options") {
 }
 
 /// Console blocks: a line `$ ./dev kvroof ARGS` (or `$ kvroof ARGS`) and the output up to the closing fence.
-TEST_CASE("the README's console blocks are what the program prints") {
-  std::ifstream in(std::string(KVROOF_SOURCE) + "/README.md");
+int check_console_blocks(const std::string& page) {
+  std::ifstream in(page);
   std::string line, command, expected;
   int blocks = 0;
   auto check = [&] {
     if (command.empty()) return;
-    INFO("README block: " << command);
-    CHECK(run(command).out == expected);
+    INFO(page << ": " << command);
+    CHECK(run_in(KVROOF_SOURCE, command).out == expected);
     ++blocks;
     command.clear();
     expected.clear();
@@ -206,7 +206,15 @@ TEST_CASE("the README's console blocks are what the program prints") {
       expected += line + "\n";
     }
   }
-  CHECK(blocks >= 3);
+  return blocks;
+}
+
+TEST_CASE("the console blocks of README and docs are what the program prints") {
+  CHECK(check_console_blocks(KVROOF_SOURCE "/README.md") >= 3);
+  int blocks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(KVROOF_SOURCE "/docs"))
+    if (entry.path().extension() == ".md") blocks += check_console_blocks(entry.path().string());
+  CHECK(blocks >= 2);
 }
 
 }  // namespace
