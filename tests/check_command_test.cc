@@ -96,11 +96,11 @@ TEST_CASE("a change is a page of causes and changes, and an accepted one is none
         "\n"
         "Changes, worst first\n"
         "  scenario  metric            before      now   change  outcome  cause\n"
-        "  chat      kv_per_token     128 KiB  256 KiB   +100 %  worse    1\n"
-        "  chat      kv_per_sequence  125 MiB  250 MiB   +100 %  worse    1\n"
+        "  chat      kv_token     128 KiB  256 KiB   +100 %  worse    1\n"
+        "  chat      kv_sequence  125 MiB  250 MiB   +100 %  worse    1\n"
         "  chat      fits                 217      106  -51.2 %  worse    1\n"
-        "  long      kv_per_token     128 KiB  256 KiB   +100 %  worse    1\n"
-        "  long      kv_per_sequence    2 GiB    4 GiB   +100 %  worse    1\n"
+        "  long      kv_token     128 KiB  256 KiB   +100 %  worse    1\n"
+        "  long      kv_sequence    2 GiB    4 GiB   +100 %  worse    1\n"
         "  long      fits                  13        6  -53.8 %  worse    1\n"
         "  and 16 more; --all shows them\n");
   CHECK(p.check("--update").exit_code == 0);

@@ -139,37 +139,37 @@ TEST_CASE("an untouched catalogue, or one whose prose alone changed, is the same
   CHECK(check_of(folder, catalogue, catalogue).passes());
   Check prose = check_of(folder, catalogue, replaced(catalogue, "a shape people know", "a better source"));
   CHECK(prose.passes());
-  CHECK(prose.count(Outcome::same) == 2);
+  CHECK(prose.count(Finding::same) == 2);
   CHECK(prose.causes.empty());
 }
 
 TEST_CASE("each injected change is caught with its metric, its direction and its line") {
   struct {
     const char *from, *to, *scenario, *metric;
-    Outcome outcome;
+    Finding outcome;
     const char* cause;  ///< after `mine.yaml:LINE: `
   } rows[] = {
-      {"bandwidth: 2 TB/s", "bandwidth: 1.9 TB/s", "chat", "tpot", Outcome::worse,
+      {"bandwidth: 2 TB/s", "bandwidth: 1.9 TB/s", "chat", "tpot", Finding::worse,
        "card memory[0].bandwidth 2 TB/s -> 1.9 TB/s"},
-      {"bandwidth: 2 TB/s", "bandwidth: 2.1 TB/s", "chat", "floor", Outcome::better,
+      {"bandwidth: 2 TB/s", "bandwidth: 2.1 TB/s", "chat", "floor", Finding::better,
        "card memory[0].bandwidth 2 TB/s -> 2.1 TB/s"},
-      {"capacity: 40 GiB", "capacity: 39 GiB", "chat", "fits", Outcome::worse,
+      {"capacity: 40 GiB", "capacity: 39 GiB", "chat", "fits", Finding::worse,
        "card memory[0].capacity 40 GiB -> 39 GiB"},
-      {"q_heads: 32, kv_heads: 8", "q_heads: 32, kv_heads: 4", "chat", "kv_per_token", Outcome::better,
+      {"q_heads: 32, kv_heads: 8", "q_heads: 32, kv_heads: 4", "chat", "kv_token", Finding::better,
        "small layers[0].attention.kv_heads 8 -> 4"},
-      {"count: 32", "count: 33", "chat", "weights", Outcome::worse, "small layers[0].count 32 -> 33"},
-      {"count: 16", "count: 20", "load", "ttft", Outcome::worse, "other layers[0].count 16 -> 20"},
-      {"block_tokens: 16", "block_tokens: 64", "chat", "kv_per_sequence", Outcome::worse, "vllm block_tokens 16 -> 64"},
-      {"memory_fraction: 0.9", "memory_fraction: 0.95", "chat", "kv_room", Outcome::better,
+      {"count: 32", "count: 33", "chat", "weights", Finding::worse, "small layers[0].count 32 -> 33"},
+      {"count: 16", "count: 20", "load", "ttft", Finding::worse, "other layers[0].count 16 -> 20"},
+      {"block_tokens: 16", "block_tokens: 64", "chat", "kv_sequence", Finding::worse, "vllm block_tokens 16 -> 64"},
+      {"memory_fraction: 0.9", "memory_fraction: 0.95", "chat", "kv_room", Finding::better,
        "vllm memory_fraction 0.9 -> 0.95"},
-      {"layer: 20 us", "layer: 25 us", "chat", "throughput", Outcome::worse, "vllm layer 20 us -> 25 us"},
-      {"fraction: 0.8", "fraction: 0.85", "chat", "tpot", Outcome::better,
+      {"layer: 20 us", "layer: 25 us", "chat", "throughput", Finding::worse, "vllm layer 20 us -> 25 us"},
+      {"fraction: 0.8", "fraction: 0.85", "chat", "tpot", Finding::better,
        "card achievable.linears.bf16.fraction 0.8 -> 0.85"},
-      {"{fraction: 0.7, launch: 9 us}", "{fraction: 0.6, launch: 9 us}", "chat", "tpot", Outcome::worse,
+      {"{fraction: 0.7, launch: 9 us}", "{fraction: 0.6, launch: 9 us}", "chat", "tpot", Finding::worse,
        "card achievable.attention.bf16.fraction 0.7 -> 0.6"},
-      {"high: 1.3", "high: 1.4", "chat", "tpot_high", Outcome::worse, "family default high 1.3 -> 1.4"},
-      {"per_hour: 2,", "per_hour: 3,", "load", "cost", Outcome::worse, "card price.per_hour 2.0 -> 3.0"},
-      {"basis: family default", "basis: measured kernels", "chat", "tpot_high", Outcome::better,
+      {"high: 1.3", "high: 1.4", "chat", "tpot_high", Finding::worse, "family default high 1.3 -> 1.4"},
+      {"per_hour: 2,", "per_hour: 3,", "load", "cost", Finding::worse, "card price.per_hour 2.0 -> 3.0"},
+      {"basis: family default", "basis: measured kernels", "chat", "tpot_high", Finding::better,
        "card achievable.basis family default -> measured kernels"},
   };
   Folder folder;
@@ -217,7 +217,7 @@ TEST_CASE("two changes at once are split by trying each alone") {
   CHECK(check.causes[second.cause].what == "small layers[0].attention.kv_heads");
   CHECK(*second.change < 0);
   CHECK(m->attribution.together == Approx(*second.change));  // bytes saved count double at half the bandwidth
-  const MetricCheck* bytes = find(check, "chat", "kv_per_token");
+  const MetricCheck* bytes = find(check, "chat", "kv_token");
   REQUIRE(bytes);
   REQUIRE(bytes->attribution.effects.size() == 1);
   CHECK(check.causes[bytes->attribution.effects[0].cause].what == "small layers[0].attention.kv_heads");
@@ -241,13 +241,13 @@ TEST_CASE("a removed model takes its scenarios with it") {
   Folder folder;
   std::size_t begin = catalogue.find("  other:"), end = catalogue.find("devices:");
   Check check = check_of(folder, catalogue, catalogue.substr(0, begin) + catalogue.substr(end));
-  CHECK(check.count(Outcome::gone) == 1);
+  CHECK(check.count(Finding::gone) == 1);
   CHECK(check.scenarios[0].name == "load");
   CHECK(check.scenarios[0].error == "unknown model 'other'");
   REQUIRE(check.causes.size() == 1);
   CHECK(check.causes[0].file == (folder.path / "scenarios.yaml").string());
   CHECK(check.causes[0].line == 7);
-  CHECK(check_of(folder, catalogue.substr(0, begin) + catalogue.substr(end), catalogue).count(Outcome::added) == 1);
+  CHECK(check_of(folder, catalogue.substr(0, begin) + catalogue.substr(end), catalogue).count(Finding::added) == 1);
 }
 
 TEST_CASE("what the scenario itself asks for is a cause at its line") {
@@ -297,13 +297,13 @@ TEST_CASE("what no input explains is kvroof's own doing") {
   Check check = compare(before, now, {file, catalog, true}, "baseline.json");
   REQUIRE(check.causes.size() == 1);
   CHECK(check.causes[0].text() == "kvroof itself 0.0.9 -> " + now.version);
-  CHECK(find(check, "chat", "kv_per_token")->outcome == Outcome::better);
+  CHECK(find(check, "chat", "kv_token")->outcome == Finding::better);
 
   // And beside a change of the catalogue, each gets its own share.
   Catalog changed = catalog_of_text(replaced(catalogue, "q_heads: 32, kv_heads: 8", "q_heads: 32, kv_heads: 16"));
   check = compare(before, answer_all(file, changed), {file, changed, true}, "baseline.json");
   REQUIRE(check.causes.size() == 2);
-  const MetricCheck* m = find(check, "chat", "kv_per_token");
+  const MetricCheck* m = find(check, "chat", "kv_token");
   REQUIRE(m->attribution.effects.size() == 2);
   CHECK(*m->attribution.effects[0].change == 131072);
   CHECK(*m->attribution.effects[1].change == -1024);
@@ -311,9 +311,9 @@ TEST_CASE("what no input explains is kvroof's own doing") {
 }
 
 TEST_CASE("tolerances: shares, units, signs and directions") {
-  const Metric &tpot = *find_metric("tpot"), &fits = *find_metric("fits"), &weights = *find_metric("weights");
+  const Judged &tpot = *find_judged("tpot"), &fits = *find_judged("fits"), &weights = *find_judged("weights");
   struct {
-    const Metric& metric;
+    const Judged& metric;
     const char* tolerance;
     double before, now;
     Verdict verdict;
@@ -361,7 +361,7 @@ TEST_CASE("budgets hold or not, in the metric's own words") {
   };
   for (const auto& row : rows) {
     INFO(row.metric << " " << row.budget << " at " << row.value);
-    CHECK(parse_budget(*find_metric(row.metric), row.budget).met(row.value) == row.met);
+    CHECK(parse_budget(*find_judged(row.metric), row.budget).met(row.value) == row.met);
   }
 }
 
@@ -374,33 +374,33 @@ TEST_CASE("outcomes: warnings pass, budgets and coming or going do not") {
   auto outcome = [&](const std::string& lines) {
     for (const ScenarioCheck& s : check_of(folder, catalogue, slower, with(lines)).scenarios)
       if (s.name == "chat") return s.outcome;
-    return Outcome::same;
+    return Finding::same;
   };
-  CHECK(outcome("") == Outcome::worse);
-  CHECK(outcome(all) == Outcome::within);
-  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: 1%")) == Outcome::worse);
-  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {error: 1%, direction: higher}")) == Outcome::within);
-  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {error: 1%, direction: lower}")) == Outcome::worse);
-  CHECK(outcome(all + "    budgets: {tpot: < 1ms}\n") == Outcome::broken);
+  CHECK(outcome("") == Finding::worse);
+  CHECK(outcome(all) == Finding::within);
+  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: 1%")) == Finding::worse);
+  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {error: 1%, direction: higher}")) == Finding::within);
+  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {error: 1%, direction: lower}")) == Finding::worse);
+  CHECK(outcome(all + "    budgets: {tpot: < 1ms}\n") == Finding::broken);
   Check warned = check_of(folder, catalogue, slower, with(replaced(all, "{tpot: 10%", "{tpot: {warn: 1%}")));
   CHECK(find(warned, "chat", "tpot")->warned);
-  CHECK(find(warned, "chat", "tpot")->outcome == Outcome::within);
+  CHECK(find(warned, "chat", "tpot")->outcome == Finding::within);
   CHECK(!find(warned, "chat", "floor")->warned);
 
   // A budget fails whether or not anything moved; one on a figure that does not arise is not met.
   Check still = check_of(folder, catalogue, catalogue, with("    budgets: {fits: 10000 sequences}\n"));
-  CHECK(still.count(Outcome::broken) == 1);
-  CHECK(check_of(folder, catalogue, catalogue, with("    budgets: {ttft: < 1s}\n")).count(Outcome::broken) == 1);
+  CHECK(still.count(Finding::broken) == 1);
+  CHECK(check_of(folder, catalogue, catalogue, with("    budgets: {ttft: < 1s}\n")).count(Finding::broken) == 1);
 
   // Scenarios only one side has.
   ScenarioFile two = scenario_file(folder, scenarios);
   Catalog catalog = catalog_of_text(catalogue);
   Answers both = answer_all(two, catalog), one = both;
   one.by_name.erase("load");
-  CHECK(compare(one, both, {two, catalog, true}, "baseline.json").count(Outcome::added) == 1);
+  CHECK(compare(one, both, {two, catalog, true}, "baseline.json").count(Finding::added) == 1);
   ScenarioFile first = scenario_file(folder, scenarios.substr(0, scenarios.find("  - name: load")));
   Check gone = compare(both, answer_all(first, catalog), {first, catalog, true}, "baseline.json");
-  CHECK(gone.count(Outcome::gone) == 1);
+  CHECK(gone.count(Finding::gone) == 1);
   CHECK(!gone.passes());
 }
 
@@ -541,7 +541,7 @@ TEST_CASE("ten annotations of a kind, and markdown that fits a comment") {
     many += "  - {name: a scenario with a rather long name to be told apart by its number " + std::to_string(i) +
             ", model: small, hardware: card, context: " + std::to_string(1000 + i) + "}\n";
   Check check = check_of(folder, catalogue, replaced(catalogue, "count: 32", "count: 33"), many);
-  CHECK(check.count(Outcome::worse) == 2000);
+  CHECK(check.count(Finding::worse) == 2000);
   std::string annotations = check_annotations(check);
   CHECK(std::count(annotations.begin(), annotations.end(), '\n') == 11);
   CHECK(check_markdown(check).size() < 65536);

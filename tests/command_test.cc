@@ -39,6 +39,30 @@ TEST_CASE("bad input is one clear message and exit 2") {
       {"kv llama-3.1-8b --attention gga", "kvroof: --attention: 'gga' is not mha, mqa or gqa-g such as gqa-8\n"},
       {"estimate llama-3.1-8b h100-sxm --contxt 8k", "kvroof: unknown option '--contxt'; did you mean '--context'?\n"},
       {"estimat", "kvroof: unknown command 'estimat'; did you mean 'estimate'?\n"},
+      {"sweep llama-3.1-8b h100-sxm --batch 1..8*x", "kvroof: --batch: 'x' is not a number (in the range '1..8*x')\n"},
+      {"sweep llama-3.1-8b h100-sxm --metrics ttft",
+       "kvroof: --metrics: some need a load; say --input, --output and --concurrency or --rate\n"},
+      {"compare 'llama-3.1-8b h100-sxm' 'h200-sxm --tp x'",
+       "kvroof: case B: --tp: 'x' is not a whole number such as 4096, 32k or 1M\n"},
+      {"compare 'llama-3.1-8b h100-sxm' h200-sxm --contxt 8k",
+       "kvroof: unknown option '--contxt'\n  a case of options alone goes in quotes, such as '--tp 2'\n"},
+      {"compare h100-sxm mi300x",
+       "kvroof: case A 'h100-sxm': needs a model and a device, such as 'llama-3.1-8b h100-sxm'\n"},
+      {"compare 'llama-3.1-8b h100-sxm'", "kvroof: compare: needs two cases or more\n"},
+      {"plan llama-3.1-8b --users 0", "kvroof: --users: '0' is out of range; expected 1 to 1048576\n"},
+      {"plan llama-3.1-8b", "kvroof: --users: or --rate is needed\n  such as --users 200 or --rate 4/s\n"},
+      {"plan llama-3.1-8b --users 4 --context 8k --ttft 2s",
+       "kvroof: --ttft: needs a prompt\n  say --input and --output instead of --context\n"},
+      {"plan llama-3.1-8b --users 4 --context 8k --input 1k",
+       "kvroof: --context: and --input or --output exclude each other\n  a context asks for decoding alone\n"},
+      {"plan llama-3.1-8b --users 4 --have l40s", "kvroof: --have: 'l40s' is not a number of devices such as 4xl40s\n"},
+      {"plan llama-3.1-8b --users 4 --price h100-sxm=cheap",
+       "kvroof: --price h100-sxm: 'cheap' is not a price such as 2.50/h\n"},
+      {"plan llama-3.1-8b --users 4 --tpot 30", "kvroof: --tpot: '30' has no unit; expected a time such as 30ms\n"},
+      {"plan llama-3.1-8b --users 4 --spare 8 --max-devices 8",
+       "kvroof: --max-devices: 8 can't hold 8 spare replicas and one that works\n"},
+      {"sweep llama-3.1-8b h100-sxm,nosuch",
+       "kvroof: unknown device 'nosuch'\n  'kvroof hardware' lists all of them\n"},
       {"kv llama-3.1-8b --catalog /", "kvroof: /: is a directory, expected a YAML file\n"},
       {"kv llama-3.1-8b --catalog nosuch.yaml", "kvroof: nosuch.yaml: can't be opened\n"},
   };
@@ -90,7 +114,7 @@ TEST_CASE("files that are no catalogue") {
             .out.find(": is not text (it holds a zero byte)\n") != std::string::npos);
   Run r = run("models --catalog " + temporary("other.yaml", "modells:\n  a:\n    name: b\n"));
   CHECK(r.exit_code == 2);
-  CHECK(r.out.find(":1:1: expected a section: models, devices, classes, engines or ranges\n") != std::string::npos);
+  CHECK(r.out.find(":1:1: expected a section: models, devices, classes, kernels, engines or ranges\n") != std::string::npos);
   CHECK(r.out.find("did you mean 'models'?") != std::string::npos);
   std::string unit = temporary("unit.yaml",
                                "devices:\n  d:\n    name: D\n    vendor: V\n    class: gpu\n    memory:\n      - "
@@ -168,8 +192,69 @@ TEST_CASE("output fits 80 columns, and every format is whole") {
   CHECK(run("models --format csv | head -1").exit_code == 0);
 }
 
+TEST_CASE("a sweep writes the same bytes on one thread and on many, in every format") {
+  const std::string sweep = "sweep llama-3.1-8b,gemma-3-27b h100-sxm,l4 --tp 1,2 --context 1k..32k*2 --batch 1..16 ";
+  for (const char* format : {"text", "csv", "json", "markdown"}) {
+    Run one = run(sweep + "--threads 1 --format " + format), many = run(sweep + "--threads 5 --format " + format);
+    INFO(format);
+    CHECK(one.exit_code == 0);
+    CHECK(one.out == many.out);
+  }
+  Run data = run(sweep + "--json 2>/dev/null");
+  nlohmann::json j = nlohmann::json::parse(data.out);
+  CHECK(j["schema_version"] == 1);
+  CHECK(j["points"] == 2 * 2 * 2 * 6 * 16);
+  CHECK(j["rows"].size() > 100);
+  CHECK(j["rows"][0]["model"] == "llama-3.1-8b");
+  CHECK(j["rows"][0]["context"] == 1024);
+  CHECK(j["rows"][0]["fits"] == true);
+  Run none = run("sweep llama-3.1-8b l4 --batch 1,2 --max tpot=1us --format csv");
+  CHECK(none.exit_code == 1);
+  CHECK(none.out ==
+        "model,hardware,batch,fits,expected_seconds,low_seconds,high_seconds,tokens_per_second\n"
+        "kvroof: 2 of 2 points are outside --min and --max\n");
+}
+
+TEST_CASE("compare: later cases say what differs; ratios and parts follow") {
+  nlohmann::json j = json_of("compare 'llama-3.1-8b h100-sxm' h200-sxm '--kv-dtype fp8' --batch 16 --context 16k", 0);
+  REQUIRE(j["cases"].size() == 3);
+  CHECK(j["cases"][1]["hardware"] == "h200-sxm");
+  CHECK(j["cases"][1]["model"] == "llama-3.1-8b");
+  CHECK(j["cases"][2]["hardware"] == "h100-sxm");
+  double a = j["cases"][0]["metrics"]["expected_seconds"], c = j["cases"][2]["metrics"]["expected_seconds"];
+  CHECK(j["differences"]["C"]["step"]["difference"].get<double>() == Approx(c - a));
+  CHECK(j["differences"]["C"]["step"]["parts"][0]["label"] == "kv cache");  // what fp8 keys and values change
+  Run text = run("compare 'llama-3.1-8b h100-sxm' l4 --batch 2");
+  CHECK(text.exit_code == 0);
+  CHECK(text.out.find("Why B's step is ") != std::string::npos);
+}
+
+TEST_CASE("plan: a choice, its command and prices; or the nearest wish and exit 1") {
+  std::string prices = temporary("prices.yaml", "h100-sxm: $3.00/h\nmi300x: 1.25/h\n");
+  nlohmann::json j = json_of("plan llama-3.1-8b --users 32 --tpot 30ms --on h100-sxm,mi300x --prices " + prices);
+  const nlohmann::json& choices = j["plans"][0]["choices"];
+  REQUIRE(choices.size() == 2);
+  CHECK(choices[0]["hardware"] == "mi300x");
+  CHECK(choices[0]["dollars_per_hour"] == 1.25);
+  CHECK(choices[1]["dollars_per_hour"] == 3.0);
+  std::string command = choices[0]["command"];
+  REQUIRE(command.rfind("kvroof estimate ", 0) == 0);
+  nlohmann::json estimate = json_of(command.substr(7));
+  CHECK(estimate["serving"]["tpot_seconds"] == choices[0]["tpot_seconds"]);
+  nlohmann::json impossible = json_of("plan llama-3.1-8b --users 1 --context 8k --tpot 10us --on h100-sxm,l4", 1);
+  CHECK(impossible["plans"][0]["nearest"].size() == 1);
+  CHECK(impossible["plans"][0]["misses"][0]["obstacle"] == "tpot");
+  nlohmann::json poor = json_of("plan llama-3.1-70b --users 1 --on h100-sxm --budget 1/h", 1);
+  CHECK(poor["plans"][0]["misses"][0]["obstacle"] == "budget");
+  std::string bad = temporary("prices_bad.yaml", "h100-sxm: 2.50/h\nnosuch: 1/h\nl4: dear\n");
+  CHECK(run("plan llama-3.1-8b --users 4 --prices " + bad).out ==
+        "kvroof: " + bad +
+            ":2:1: unknown device 'nosuch'\n  2 | nosuch: 1/h\n    | ^\n  'kvroof hardware' lists all of them\n" + bad +
+            ":3:5: l4: 'dear' is not a price such as 2.50/h\n  3 | l4: dear\n    |     ^\n");
+}
+
 TEST_CASE("every command has examples before its options") {
-  for (const char* command : {"kv", "estimate", "models", "hardware", "engines"}) {
+  for (const char* command : {"kv", "estimate", "plan", "sweep", "compare", "models", "hardware", "engines"}) {
     Run r = run(std::string(command) + " --help");
     INFO(command);
     CHECK(r.exit_code == 0);

@@ -10,7 +10,7 @@
 namespace kvroof {
 namespace {
 
-constexpr std::string_view sections[] = {"models", "devices", "classes", "engines", "ranges"};
+constexpr std::string_view sections[] = {"models", "devices", "classes", "kernels", "engines", "ranges"};
 
 bool is_section(std::string_view name) {
   return std::find(std::begin(sections), std::end(sections), name) != std::end(sections);
@@ -42,7 +42,7 @@ std::vector<Entry> index_entries(const std::string& file, std::string_view text)
         Source source(file, text);
         std::vector<std::string> words(std::begin(sections), std::end(sections));
         std::optional<std::string> near = nearest(section, words);
-        source.problem({number, 0}, "expected a section: models, devices, classes, engines or ranges",
+        source.problem({number, 0}, "expected a section: models, devices, classes, kernels, engines or ranges",
                        near ? "did you mean '" + *near + "'?" : "");
         source.throw_if_any();
       }
@@ -128,9 +128,14 @@ bool Catalog::has_alias(const Entry& entry, std::string_view name) const {
   return false;
 }
 
-const Entry* Catalog::find(std::string_view section, std::string_view name) const {
+const Entry* Catalog::find_id(std::string_view section, std::string_view id) const {
   for (auto e = entries_.rbegin(); e != entries_.rend(); ++e)
-    if (e->section == section && same_ignoring_case(e->id, name)) return &*e;
+    if (e->section == section && same_ignoring_case(e->id, id)) return &*e;
+  return nullptr;
+}
+
+const Entry* Catalog::find(std::string_view section, std::string_view name) const {
+  if (const Entry* by_id = find_id(section, name)) return by_id;
   for (auto e = entries_.rbegin(); e != entries_.rend(); ++e)
     if (e->section == section && has_alias(*e, name)) return &*e;
   return nullptr;
@@ -178,7 +183,18 @@ Device Catalog::device(std::string_view name) const {
   ValueReader(source).read_fields(node, device, "device '" + e.id + "'");
   if (source.problems().empty()) add_problems(source, node, e.id, device);
   source.throw_if_any();
+  device.kernels = kernels(e.id);
   return device;
+}
+
+KernelTable Catalog::kernels(std::string_view device) const {
+  KernelTable table;
+  const Entry* e = find_id("kernels", device);
+  if (!e) return table;
+  Source source(e->file, e->text, e->first_line);
+  ValueReader(source).read_fields(entry_node(source, *e), table, "kernels of '" + e->id + "'");
+  source.throw_if_any();
+  return table;
 }
 
 Achievable Catalog::family(std::string_view device_class) const {
@@ -215,8 +231,15 @@ void fields(S& r, F&& f) {
 }
 }  // namespace
 
-RangeRule Catalog::range(Basis basis) const {
-  const Entry& e = need("ranges", name_of(basis), "range");
+RangeRule Catalog::range(Basis basis) const { return range_named(name_of(basis)); }
+
+RangeRule Catalog::kernel_range(Basis basis) const {
+  bool measured = basis == Basis::measured_kernels || basis == Basis::own_rows;
+  return range_named(measured ? "one kernel" : name_of(basis));
+}
+
+RangeRule Catalog::range_named(std::string_view name) const {
+  const Entry& e = need("ranges", name, "range");
   Source source(e.file, e.text, e.first_line);
   RangeEntry entry;
   ValueReader(source).read_fields(entry_node(source, e), entry, "range '" + e.id + "'");

@@ -16,7 +16,7 @@
 
 namespace kvroof {
 
-/// One entry's text and where it starts: `section` is models, devices, classes, engines or ranges.
+/// One entry's text and where it starts: `section` is models, devices, classes, kernels, engines or ranges.
 struct Entry {
   std::string section;
   std::string id;
@@ -47,6 +47,8 @@ class Catalog {
   /// What devices of that class reach where they have no measurements of their own.
   Achievable family(std::string_view device_class) const;
   RangeRule range(Basis basis) const;
+  /// Of one kernel alone, where it has no rows of its own on the device: wider than of a whole step.
+  RangeRule kernel_range(Basis basis) const;
 
   std::vector<std::string> ids(std::string_view section) const;
   bool has(std::string_view section, std::string_view name) const { return find(section, name) != nullptr; }
@@ -58,6 +60,9 @@ class Catalog {
   std::vector<std::string> lint() const;
 
  private:
+  KernelTable kernels(std::string_view device) const;
+  RangeRule range_named(std::string_view name) const;
+  const Entry* find_id(std::string_view section, std::string_view id) const;
   const Entry* find(std::string_view section, std::string_view name) const;
   const Entry& need(std::string_view section, std::string_view name, std::string_view what) const;
   bool has_alias(const Entry& entry, std::string_view name) const;

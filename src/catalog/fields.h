@@ -174,12 +174,61 @@ template <Of<LinearRate> S, class F>
 void fields(S& r, F&& f) {
   f("fraction", r.fraction);
   f("launch", r.launch, Seconds{});
+  f("compute", r.compute, 0.0);
+  f("cached", r.cached, 0.0);
 }
 template <Of<AttentionRate> S, class F>
 void fields(S& r, F&& f) {
   f("fraction", r.fraction);
   f("launch", r.launch, Seconds{});
   f("tile", r.tile, Seconds{});
+  f("reach", r.reach, 0.0);
+  f("cached", r.cached, 0.0);
+}
+template <Of<AllReduceRate> S, class F>
+void fields(S& r, F&& f) {
+  f("latency", r.latency);
+  f("rate", r.rate);
+  f("bulk_latency", r.bulk_latency);
+  f("bulk_rate", r.bulk_rate);
+}
+template <Of<KernelFit> S, class F>
+void fields(S& k, F&& f) {
+  f("rows", k.rows);
+  f("error", k.error);
+  f("low", k.low);
+  f("high", k.high);
+}
+template <Of<AttentionKernel> S, class F>
+void fields(S& k, F&& f) {
+  f("engine", k.engine);
+  f("kernel", k.kernel);
+  f("format", k.format);
+  fields(k.rate, f);
+  fields(k.fit, f);
+}
+template <Of<LinearKernel> S, class F>
+void fields(S& k, F&& f) {
+  f("engine", k.engine);
+  f("kernel", k.kernel);
+  f("format", k.format);
+  fields(k.rate, f);
+  fields(k.fit, f);
+}
+template <Of<AllReduceKernel> S, class F>
+void fields(S& k, F&& f) {
+  f("engine", k.engine);
+  f("kernel", k.kernel);
+  f("ranks", k.ranks);
+  f("nodes", k.nodes, i64(1));
+  fields(k.rate, f);
+  fields(k.fit, f);
+}
+template <Of<KernelTable> S, class F>
+void fields(S& k, F&& f) {
+  f("attention", k.attention, std::vector<AttentionKernel>());
+  f("linears", k.linears, std::vector<LinearKernel>());
+  f("all_reduce", k.all_reduce, std::vector<AllReduceKernel>());
 }
 
 /// The latencies of a small all-reduce over 2, 4 and 8 devices.
@@ -216,6 +265,7 @@ void fields(S& a, F&& f) {
   f("layer_latency", a.layer, a.layer);
   f("layer_latency_per_1024_hidden", a.layer_per_1024_hidden, a.layer_per_1024_hidden);
   f("step", a.step, a.step);
+  f("core_rate", a.core_rate, a.core_rate);
   f("source", a.source, a.source);
 }
 template <Of<Price> S, class F>
@@ -294,10 +344,14 @@ void fields(S& e, F&& f) {
   f("conv", e.conv, std::optional<Format>());
   f("state", e.state, std::optional<Format>());
   f("f32_states", e.f32_states, std::vector<std::string>());
+  f("matrix_vector", e.matrix_vector, false);
+  f("k_quants", e.k_quants, 1.0);
   f("hidden_launch", e.hidden_launch, Seconds{});
   f("layer", e.layer, Seconds{});
   f("layer_per_log2_tp", e.layer_per_log2_tp, Seconds{});
+  f("moe_layer", e.moe_layer, Seconds{});
   f("step", e.step, Seconds{});
+  f("sequence_layer", e.sequence_layer, Seconds{});
   f("sequence", e.sequence, Seconds{});
   f("prefill_overlap", e.prefill_overlap, 0.0);
   f("kv_flag", e.kv_flag, std::string());

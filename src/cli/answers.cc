@@ -71,13 +71,13 @@ const Json& record(const std::map<std::string, Json>& records, const std::string
 Answer answer(const Scenario& scenario, OptionReader& reader, Lookup& lookup, Answers& all) {
   Answer a;
   a.options = scenario.options;
-  EstimateOptions o = reader.read(scenario.options);
+  SetupOptions o = reader.read(scenario.options);
   const Device& device = lookup.device(o.hardware);
   Specs specs{lookup.model(o.model.model), device, lookup.engine(o.layout, device),
               lookup.range(device.achievable.basis)};
   a.engine = specs.engine.id;
   a.basis = name_of(specs.device.achievable.basis);
-  a.figures = figures_of(estimate_of(o, specs));
+  a.figures = figures_of(setup_of(o, specs), load_of(o));
   keep(all.models, o.model.model, specs.model);
   keep(all.devices, o.hardware.device, specs.device);
   keep(all.engines, a.engine, specs.engine);
@@ -135,11 +135,16 @@ Json Answers::inputs_of(const Answer& answer) const {
           {"range", range}};
 }
 
-Figures figures_of(const Estimate& estimate) {
+Figures figures_of(const Setup& setup, const std::optional<Load>& load) {
+  Memory memory = setup.memory();
+  std::optional<Step> step = memory.fits ? std::optional(setup.step()) : std::nullopt;
+  std::optional<Serving> serving = memory.fits && load ? std::optional(setup.serve(*load)) : std::nullopt;
+  if (serving && !serving->stable) serving.reset();
+  Outcome outcome{setup, memory, step ? &*step : nullptr, serving ? &*serving : nullptr};
   Figures figures;
-  for (const Metric& m : metrics()) {
-    std::optional<double> value = m.value(estimate);
-    bool bytes = value && m.unit == MetricUnit::bytes;  // whole, as everywhere outside the arithmetic
+  for (const Judged& j : judged()) {
+    std::optional<double> value = j.metric->number(outcome);
+    bool bytes = value && j.metric->measure == Measure::bytes;  // whole, as everywhere outside the arithmetic
     figures.push_back(bytes ? std::round(*value) : value);
   }
   return figures;
@@ -181,7 +186,8 @@ Figures Replay::figures(const Json& inputs) {
   Json range = inputs.at("range");
   range.erase("basis");
   specs.range = range_of_record(range, "range");
-  return figures_of(estimate_of(options_.read(inputs.at("options")), specs));
+  SetupOptions o = options_.read(inputs.at("options"));
+  return figures_of(setup_of(o, specs), load_of(o));
 }
 
 }  // namespace kvroof

@@ -13,7 +13,7 @@
 
 namespace kvroof {
 
-/// One figure per row of metrics().
+/// One figure per row of judged().
 using Figures = std::vector<std::optional<double>>;
 
 struct Answer {
@@ -32,7 +32,7 @@ struct Answers {
   Json inputs_of(const Answer& answer) const;
 };
 
-Figures figures_of(const Estimate& estimate);
+Figures figures_of(const Setup& setup, const std::optional<Load>& load);
 
 /// Every scenario against one catalogue. A scenario that can't be answered carries its error.
 Answers answer_all(const ScenarioFile& file, const Catalog& catalog);

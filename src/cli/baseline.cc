@@ -31,7 +31,7 @@ Json number(double value) {
 Json figures_json(const Figures& figures) {
   Json out = Json::object();
   for (std::size_t i = 0; i < figures.size(); ++i)
-    if (figures[i]) out[metrics()[i].key] = number(*figures[i]);
+    if (figures[i]) out[judged()[i].key] = number(*figures[i]);
   return out;
 }
 
@@ -87,7 +87,7 @@ void check_schema(const std::string& path, const Json& root) {
 
 Figures figures_of(const Json& json) {
   Figures figures;
-  for (const Metric& m : metrics())
+  for (const Judged& m : judged())
     figures.push_back(json.contains(m.key) ? std::optional(json.at(m.key).get<double>()) : std::nullopt);
   return figures;
 }

@@ -15,7 +15,7 @@ constexpr i64 most_devices = 2048;
 constexpr i64 sequences_worth_it = 8;
 
 /// The widest tensor parallelism that the link allows and the model divides by, the rest as pipeline stages.
-bool lay_out(Case& c, i64 devices) {
+bool lay_out(Setup& c, i64 devices) {
   i64 domain = c.device.link ? c.device.link->domain : c.device.host_link ? 8 : 1;
   for (i64 tp = devices; tp >= 1; tp /= 2) {
     if (tp > domain || tp > 128) continue;
@@ -28,9 +28,9 @@ bool lay_out(Case& c, i64 devices) {
   return false;
 }
 
-bool fewest_devices(Case& c, i64 batch) {
+bool fewest_devices(Setup& c, i64 batch) {
   Deployment asked = c.d;
-  Case crowd = c;
+  Setup crowd = c;
   crowd.w.batch = batch;
   for (i64 devices = 1; devices <= most_devices; devices *= 2)
     if (lay_out(crowd, devices) && crowd.memory().fits) {
@@ -41,39 +41,33 @@ bool fewest_devices(Case& c, i64 batch) {
   return false;
 }
 
-bool same_model(const std::vector<Case>& cases) {
-  return std::all_of(cases.begin(), cases.end(), [&](const Case& c) { return c.model.name == cases[0].model.name; });
+bool same_model(const std::vector<Setup>& cases) {
+  return std::all_of(cases.begin(), cases.end(), [&](const Setup& c) { return c.model.name == cases[0].model.name; });
 }
 
-bool same_devices(const std::vector<Case>& cases) {
+bool same_devices(const std::vector<Setup>& cases) {
   return std::all_of(cases.begin(), cases.end(),
-                     [&](const Case& c) { return devices_name(c) == devices_name(cases[0]); });
+                     [&](const Setup& c) { return devices_name(c) == devices_name(cases[0]); });
 }
 
 }  // namespace
 
-Step Case::step(i64 batch) const {
-  Workload at = w;
-  at.batch = batch;
-  return decode_step(model, device, d, at, engine, range);
-}
-
 Model model_of(const FigureRequest& request, const std::string& name) { return find_model(name, request.catalog); }
 
-std::optional<Case> case_of(FigureRequest& request, const Model& model, const std::string& name, const Workload& w) {
+std::optional<Setup> case_of(FigureRequest& request, const Model& model, const std::string& name, const Workload& w) {
   Device device = request.catalog.device(name);
   Engine engine = engine_of(request.layout, device, request.catalog);
-  Case c{model,
-         device,
-         deployment_of(request.cache, request.layout, model, engine),
-         engine,
-         request.catalog.range(device.achievable.basis),
-         w};
+  Setup c{model,
+          device,
+          deployment_of(request.cache, request.layout, model, engine),
+          engine,
+          request.catalog.range(device.achievable.basis),
+          w};
   if (!request.weights.empty()) c.d.weights = format_of_option("--weights", request.weights, format("bf16"));
   bool asked = !request.layout.tp.empty() || !request.layout.pp.empty();
   std::string why;
   if (asked) {
-    std::vector<Problem> found = problems(c.model, c.device, c.d, c.w, c.engine);
+    std::vector<Problem> found = c.problems();
     if (!found.empty()) {
       why = found[0].path + ": " + found[0].what;
     } else {
@@ -89,12 +83,12 @@ std::optional<Case> case_of(FigureRequest& request, const Model& model, const st
   return std::nullopt;
 }
 
-std::vector<Case> cases_of(FigureRequest& request, const std::vector<std::string>& models,
-                           const std::vector<std::string>& devices, const Workload& w) {
-  std::vector<Case> cases;
+std::vector<Setup> cases_of(FigureRequest& request, const std::vector<std::string>& models,
+                            const std::vector<std::string>& devices, const Workload& w) {
+  std::vector<Setup> cases;
   for (const std::string& model : request.models.empty() ? models : request.models)
     for (const std::string& device : request.devices.empty() ? devices : request.devices)
-      if (std::optional<Case> c = case_of(request, model_of(request, model), device, w)) cases.push_back(*c);
+      if (std::optional<Setup> c = case_of(request, model_of(request, model), device, w)) cases.push_back(*c);
   return cases;
 }
 
@@ -107,21 +101,21 @@ std::string short_name(const Device& device) {
   return name;
 }
 
-std::string devices_name(const Case& c) {
+std::string devices_name(const Setup& c) {
   return c.d.devices() == 1 ? short_name(c.device) : fmt::format("{} x {}", c.d.devices(), short_name(c.device));
 }
 
-std::vector<std::string> names_of(const std::vector<Case>& cases) {
+std::vector<std::string> names_of(const std::vector<Setup>& cases) {
   std::vector<std::string> names;
   bool one_model = same_model(cases), one_device = same_devices(cases);
-  for (const Case& c : cases)
+  for (const Setup& c : cases)
     names.push_back(one_device && !one_model ? c.model.name
                     : one_model              ? devices_name(c)
                                              : c.model.name + ", " + devices_name(c));
   return names;
 }
 
-std::string common_name(const std::vector<Case>& cases) {
+std::string common_name(const std::vector<Setup>& cases) {
   if (cases.empty()) return "";
   std::string name = same_model(cases) ? cases[0].model.name : "";
   if (cases.size() == 1 || (same_devices(cases) && !same_model(cases)))

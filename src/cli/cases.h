@@ -8,22 +8,9 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "core/setup.h"
 
 namespace kvroof {
-
-/// One model on one kind of device.
-struct Case {
-  Model model;
-  Device device;
-  Deployment d;
-  Engine engine;
-  RangeRule range;
-  Workload w;
-
-  Memory memory() const { return fit(model, device, d, w, engine); }
-  Step step(i64 batch) const;
-  bool possible() const { return problems(model, device, d, w, engine).empty(); }
-};
 
 /// The options of a chart as given; an empty list leaves the choice to the chart.
 struct FigureRequest {
@@ -41,19 +28,19 @@ struct FigureRequest {
 Model model_of(const FigureRequest& request, const std::string& name);
 
 /// One model laid out on one device for the workload; none when it does not fit, which `left_out` then says.
-std::optional<Case> case_of(FigureRequest& request, const Model& model, const std::string& device, const Workload& w);
+std::optional<Setup> case_of(FigureRequest& request, const Model& model, const std::string& device, const Workload& w);
 
 /// All models asked for, or the default ones, on all devices.
-std::vector<Case> cases_of(FigureRequest& request, const std::vector<std::string>& models,
-                           const std::vector<std::string>& devices, const Workload& w);
+std::vector<Setup> cases_of(FigureRequest& request, const std::vector<std::string>& models,
+                            const std::vector<std::string>& devices, const Workload& w);
 
 /// `H100 SXM5 80GB`: a device's name without vendor and remarks.
 std::string short_name(const Device& device);
 /// `4 x H100 SXM5 80GB`.
-std::string devices_name(const Case& c);
+std::string devices_name(const Setup& c);
 /// What tells the cases apart: model, devices, or both.
-std::vector<std::string> names_of(const std::vector<Case>& cases);
+std::vector<std::string> names_of(const std::vector<Setup>& cases);
 /// What all cases have in common, for a title: `Llama 3.1 8B`, `4 x H100`, both, or empty.
-std::string common_name(const std::vector<Case>& cases);
+std::string common_name(const std::vector<Setup>& cases);
 
 }  // namespace kvroof

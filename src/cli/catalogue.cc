@@ -163,9 +163,7 @@ void add_listing(CLI::App& app, int& exit_code, const char* what, Lister list,
       ->option_text("ACTION");
   app.add_option("name", o->name, "an id or alias")->option_text("NAME");
   add_options(app, o->catalog);
-  std::vector<std::string> formats = {"text", "json", "csv", "markdown"};
-  if (models) formats.emplace_back("yaml");
-  add_options(app, o->output, formats);
+  add_options(app, o->output);
   describe(app, fmt::format("  kvroof {0}\n  kvroof {0} show {1}\n", what,
                             models                            ? "llama-3.1-8b"
                             : std::string(what) == "hardware" ? "h100-sxm"

@@ -179,7 +179,7 @@ std::vector<std::optional<Figures>> each_alone(const std::vector<Difference>& di
   return found;
 }
 
-bool differs(const Metric& metric, const std::optional<double>& a, const std::optional<double>& b) {
+bool differs(const Judged& metric, const std::optional<double>& a, const std::optional<double>& b) {
   if (!a || !b) return a.has_value() != b.has_value();
   return judge(metric, {}, *a, *b) != Verdict::same;
 }
@@ -199,7 +199,7 @@ void put_down(const Figures& from, const Figures& to, const Cause& cause, std::v
               std::vector<Attribution>& moved) {
   std::optional<std::size_t> index;
   for (std::size_t m = 0; m < moved.size(); ++m)
-    if (differs(metrics()[m], from[m], to[m])) {
+    if (differs(judged()[m], from[m], to[m])) {
       if (!index) index = index_of(causes, cause);
       moved[m].effects.push_back({*index, change(from[m], to[m])});
     }
@@ -232,7 +232,7 @@ std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& all_
                                    const CauseContext& context, Replay& replay, std::vector<Cause>& causes) {
   const Answer &was = all_before.by_name.at(scenario.name), &is = all_now.by_name.at(scenario.name);
   Json before = all_before.inputs_of(was), now = all_now.inputs_of(is);
-  std::vector<Attribution> moved(metrics().size());
+  std::vector<Attribution> moved(judged().size());
   Figures start = was.figures;
   std::optional<Figures> replayed = context.recorded ? tried(before, {}, replay) : was.figures;
   if (replayed) {
@@ -253,7 +253,7 @@ std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& all_
     if (alone[i] && replayed) put_down(start, *alone[i], differences.found[i].cause, causes, moved);
   for (std::size_t m = 0; m < moved.size(); ++m) {
     settle(moved[m], was.figures[m], is.figures[m]);
-    if (!moved[m].effects.empty() || !differs(metrics()[m], was.figures[m], is.figures[m])) continue;
+    if (!moved[m].effects.empty() || !differs(judged()[m], was.figures[m], is.figures[m])) continue;
     // Nothing moves it alone: all of them, together.
     for (const Difference& d : differences.found) moved[m].effects.push_back({index_of(causes, d.cause), {}});
   }

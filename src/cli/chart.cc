@@ -30,24 +30,6 @@ struct ChartOptions {
   DeploymentOptions layout;
 };
 
-std::vector<std::string> split(const std::string& option, const std::string& text) {
-  std::vector<std::string> pieces;
-  for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
-    std::size_t end = std::min(text.find(',', begin), text.size());
-    if (end == begin) throw InputError{option + ": '" + text + "' has an empty place in its list\n"};
-    pieces.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return pieces;
-}
-
-std::vector<std::string> split(const std::string& option, const std::vector<std::string>& texts) {
-  std::vector<std::string> all;
-  for (const std::string& text : texts)
-    for (std::string& piece : split(option, text)) all.push_back(std::move(piece));
-  return all;
-}
-
 const Figure& figure_named(const std::string& name) {
   std::vector<std::string> names;
   for (const Figure& f : figures()) {
@@ -124,11 +106,11 @@ int run(const ChartOptions& o) {
   const Figure& figure = figure_named(o.name);
   Catalog catalog = catalog_of(o.catalog);
   FigureRequest request{catalog,
-                        split("--models", o.models),
-                        split("--on", o.devices),
+                        pieces_of("--models", o.models),
+                        pieces_of("--on", o.devices),
                         counts_of("--context", o.context, {}),
                         counts_of("--batch", o.batch, {}),
-                        split("--kv-dtype", o.cache.kv_dtype),
+                        pieces_of("--kv-dtype", o.cache.kv_dtype),
                         o.cache,
                         o.layout,
                         o.weights};

@@ -8,30 +8,30 @@
 namespace kvroof {
 namespace {
 
-const Tolerance& tolerance_of(const Scenario& scenario, const Metric& metric) {
+const Tolerance& tolerance_of(const Scenario& scenario, const Judged& metric) {
   static const Tolerance exact;
   auto found = scenario.tolerances.find(&metric);
   return found == scenario.tolerances.end() ? exact : found->second;
 }
 
-const Budget* missed_budget(const Scenario& scenario, const Metric& metric, const std::optional<double>& now) {
+const Budget* missed_budget(const Scenario& scenario, const Judged& metric, const std::optional<double>& now) {
   for (const Budget& b : scenario.budgets)
     if (b.metric == &metric && !(now && b.met(*now))) return &b;
   return nullptr;
 }
 
-Outcome outcome_of(const Scenario& scenario, const MetricCheck& m) {
-  if (m.budget) return Outcome::broken;
-  if (!m.before && !m.now) return Outcome::same;
-  if (!m.before) return Outcome::added;
-  if (!m.now) return Outcome::gone;
+Finding outcome_of(const Scenario& scenario, const MetricCheck& m) {
+  if (m.budget) return Finding::broken;
+  if (!m.before && !m.now) return Finding::same;
+  if (!m.before) return Finding::added;
+  if (!m.now) return Finding::gone;
   switch (judge(*m.metric, tolerance_of(scenario, *m.metric), *m.before, *m.now)) {
-    case Verdict::same: return Outcome::same;
-    case Verdict::within: return Outcome::within;
-    case Verdict::better: return Outcome::better;
-    case Verdict::worse: return Outcome::worse;
+    case Verdict::same: return Finding::same;
+    case Verdict::within: return Finding::within;
+    case Verdict::better: return Finding::better;
+    case Verdict::worse: return Finding::worse;
   }
-  return Outcome::same;
+  return Finding::same;
 }
 
 double size_of(const MetricCheck& m) { return std::abs(m.relative().value_or(m.before || m.now ? 1e300 : 0)); }
@@ -44,14 +44,14 @@ bool graver(const MetricCheck& a, const MetricCheck& b) {
 /// The metrics of one scenario that both sides answer, or that only one does.
 ScenarioCheck check_of(const Scenario& scenario, const Figures& before, const Figures& now) {
   ScenarioCheck check{scenario.name, scenario.line};
-  for (std::size_t i = 0; i < metrics().size(); ++i) {
-    const Metric& metric = metrics()[i];
+  for (std::size_t i = 0; i < judged().size(); ++i) {
+    const Judged& metric = judged()[i];
     MetricCheck m{&metric, before[i], now[i]};
     m.budget = missed_budget(scenario, metric, m.now);
     m.outcome = outcome_of(scenario, m);
     m.warned = m.before && m.now && warns(metric, tolerance_of(scenario, metric), *m.before, *m.now);
     check.outcome = std::max(check.outcome, m.outcome);
-    if (m.outcome != Outcome::same) check.metrics.push_back(m);
+    if (m.outcome != Finding::same) check.metrics.push_back(m);
   }
   return check;
 }
@@ -67,10 +67,10 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 /// A scenario without an answer on one side.
 ScenarioCheck one_sided(const Scenario& scenario, const Answer* before, const Answer* now, const CauseContext& context,
                         std::vector<Cause>& causes) {
-  Figures none(metrics().size());
+  Figures none(judged().size());
   bool gone = !now || !now->error.empty();
   ScenarioCheck check = check_of(scenario, gone ? before->figures : none, gone ? none : now->figures);
-  check.outcome = gone ? Outcome::gone : std::max(check.outcome, Outcome::added);
+  check.outcome = gone ? Finding::gone : std::max(check.outcome, Finding::added);
   if (!now) {
     check.error = "not in " + context.file.path + " any more";
     return check;
@@ -91,7 +91,7 @@ std::optional<double> MetricCheck::relative() const {
   return *before == 0 ? std::nullopt : std::optional(*now / *before - 1);
 }
 
-int Check::count(Outcome outcome) const {
+int Check::count(Finding outcome) const {
   return int(
       std::count_if(scenarios.begin(), scenarios.end(), [&](const ScenarioCheck& s) { return s.outcome == outcome; }));
 }
@@ -100,7 +100,7 @@ bool Check::passes() const {
   return std::none_of(scenarios.begin(), scenarios.end(), [](const ScenarioCheck& s) { return fails(s.outcome); });
 }
 
-const char* name_of(Outcome outcome) {
+const char* name_of(Finding outcome) {
   constexpr const char* names[] = {"same", "within tolerance", "new", "better", "worse", "gone", "budget missed"};
   return names[int(outcome)];
 }
@@ -124,7 +124,7 @@ Check compare(const Answers& before, const Answers& now, const CauseContext& con
     ScenarioCheck one = check_of(s, old->figures, fresh.figures);
     if (moved(one)) {
       std::vector<Attribution> moved_by = causes_of(s, before, now, context, replay, check.causes);
-      for (MetricCheck& m : one.metrics) m.attribution = moved_by[std::size_t(m.metric - metrics().data())];
+      for (MetricCheck& m : one.metrics) m.attribution = moved_by[std::size_t(m.metric - judged().data())];
     }
     std::stable_sort(one.metrics.begin(), one.metrics.end(), graver);
     check.scenarios.push_back(one);

@@ -6,13 +6,13 @@
 namespace kvroof {
 
 /// In order of gravity, worst last.
-enum class Outcome { same, within, added, better, worse, gone, broken };
+enum class Finding { same, within, added, better, worse, gone, broken };
 
 /// A figure that is not the same as before, or misses its budget.
 struct MetricCheck {
-  const Metric* metric = nullptr;
+  const Judged* metric = nullptr;
   std::optional<double> before, now;
-  Outcome outcome = Outcome::same;
+  Finding outcome = Finding::same;
   bool warned = false;             ///< within tolerance, but beyond its warning
   const Budget* budget = nullptr;  ///< the one that is missed
   Attribution attribution = {};
@@ -24,7 +24,7 @@ struct MetricCheck {
 struct ScenarioCheck {
   std::string name;
   int line = 0;  ///< in the file of scenarios, from 1; 0 when it is not there any more
-  Outcome outcome = Outcome::same;
+  Finding outcome = Finding::same;
   std::string error = {};                 ///< why there is no answer any more
   std::vector<MetricCheck> metrics = {};  ///< worst first, without those that stayed the same
 };
@@ -35,13 +35,13 @@ struct Check {
   std::vector<ScenarioCheck> scenarios;  ///< worst first
   std::vector<Cause> causes;
 
-  int count(Outcome outcome) const;  ///< scenarios by their gravest metric
+  int count(Finding outcome) const;  ///< scenarios by their gravest metric
   bool passes() const;               ///< all are the same or within their tolerance
 };
 
-const char* name_of(Outcome outcome);
+const char* name_of(Finding outcome);
 /// A change that somebody has to accept.
-constexpr bool fails(Outcome outcome) { return outcome >= Outcome::added; }
+constexpr bool fails(Finding outcome) { return outcome >= Finding::added; }
 
 /// Throws InputError for scenarios that neither side answers.
 Check compare(const Answers& before, const Answers& now, const CauseContext& context, const std::string& against);

@@ -70,7 +70,7 @@ std::string check_junit(const Check& check) {
   for (const ScenarioCheck& s : check.scenarios) {
     cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"0\"", xml(check.file), xml(s.name));
     std::vector<std::string> lines = sentences_of(s, check);
-    if (s.outcome == Outcome::same) {
+    if (s.outcome == Finding::same) {
       cases += "/>\n";
     } else if (fails(s.outcome)) {
       ++failures;

@@ -149,7 +149,7 @@ int run(const CheckCommand& o) {
   write(format_called(o.output.json ? "json" : o.output.format).write(check, o), o.output);
   write_also(check, o, also);
   if (o.update) update(baseline_path(o), now);
-  return o.update ? check.count(Outcome::broken) > 0 : !check.passes();
+  return o.update ? check.count(Finding::broken) > 0 : !check.passes();
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ std::string change_of(const MetricCheck& m) {
 }
 
 std::string value_of(const MetricCheck& m, const std::optional<double>& value) {
-  return value ? metric_text(*m.metric, *value) : "-";
+  return value ? judged_text(*m.metric, *value) : "-";
 }
 
 std::string outcome_word(const MetricCheck& m) { return m.warned ? "warning" : name_of(m.outcome); }
@@ -42,7 +42,7 @@ std::string numbers_of(const Attribution& moved_by) {
 std::string effect_text(const MetricCheck& m, const std::optional<double>& change) {
   if (!change) return "";
   return m.before && *m.before != 0 ? signed_percent(*change / *m.before)
-                                    : (*change < 0 ? "-" : "+") + metric_text(*m.metric, std::abs(*change));
+                                    : (*change < 0 ? "-" : "+") + judged_text(*m.metric, std::abs(*change));
 }
 
 /// `+8.9 % by 1, -3 % by 2, +0.1 % together`.
@@ -97,7 +97,7 @@ Json json_of(const MetricCheck& m) {
 
 /// A scenario that came or went is one row.
 bool is_whole(const ScenarioCheck& s) {
-  return !s.error.empty() || (s.outcome == Outcome::added && s.metrics.size() > 1 && !s.metrics[0].before);
+  return !s.error.empty() || (s.outcome == Finding::added && s.metrics.size() > 1 && !s.metrics[0].before);
 }
 
 struct Rows {
@@ -135,7 +135,7 @@ void changes(const Check& check, std::size_t most, Document& doc) {
   Rows rows;
   doc.json["scenarios"] = Json::array();
   for (const ScenarioCheck& s : check.scenarios) {
-    if (s.outcome == Outcome::same) continue;
+    if (s.outcome == Finding::same) continue;
     add_rows(s, most, rows);
     Json json = {{"name", s.name}, {"outcome", name_of(s.outcome)}};
     if (s.line > 0) json["line"] = s.line;
@@ -169,9 +169,9 @@ void changes(const Check& check, std::size_t most, Document& doc) {
 
 std::string summary_of(const Check& check) {
   std::string out;
-  for (int o = int(Outcome::broken); o >= 0; --o)
-    if (int n = check.count(Outcome(o)); n > 0)
-      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count(n), name_of(Outcome(o)));
+  for (int o = int(Finding::broken); o >= 0; --o)
+    if (int n = check.count(Finding(o)); n > 0)
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count(n), name_of(Finding(o)));
   return out;
 }
 
@@ -187,7 +187,7 @@ std::vector<std::string> sentences_of(const ScenarioCheck& s, const Check& check
   std::vector<std::size_t> named;
   if (is_whole(s)) return {s.error.empty() ? "not in " + check.against : s.error};
   for (const MetricCheck& m : s.metrics) {
-    if (fails(s.outcome) && m.outcome == Outcome::within && !m.warned) continue;
+    if (fails(s.outcome) && m.outcome == Finding::within && !m.warned) continue;
     lines.push_back(sentence_of(m));
     for (const Effect& e : m.attribution.effects)
       if (std::find(named.begin(), named.end(), e.cause) == named.end()) named.push_back(e.cause);
@@ -200,7 +200,7 @@ Document check_page(const Check& check, std::size_t rows) {
   Document doc;
   doc.json = {{"schema_version", 1},      {"command", "check"},       {"scenarios_file", check.file},
               {"against", check.against}, {"passes", check.passes()}, {"counts", Json::object()}};
-  for (int o = 0; o <= int(Outcome::broken); ++o) doc.json["counts"][name_of(Outcome(o))] = check.count(Outcome(o));
+  for (int o = 0; o <= int(Finding::broken); ++o) doc.json["counts"][name_of(Finding(o))] = check.count(Finding(o));
   doc.csv.columns = {"scenario", "metric", "before", "now", "relative", "outcome", "budget", "cause"};
   std::size_t n = check.scenarios.size();
   doc.blocks.push_back(Heading{fmt::format("{} scenario{} against {}: {}", count(double(n)), n == 1 ? "" : "s",

@@ -19,8 +19,12 @@ struct Command {
 void add_kv(CLI::App& app, int& exit_code);
 void add_estimate(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);
+void add_sweep(CLI::App& app, int& exit_code);
+void add_compare(CLI::App& app, int& exit_code);
+void add_plan(CLI::App& app, int& exit_code);
 void add_chart(CLI::App& app, int& exit_code);
 void add_validate(CLI::App& app, int& exit_code);
+void add_fit(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_models(CLI::App& app, int& exit_code);
 void add_hardware(CLI::App& app, int& exit_code);

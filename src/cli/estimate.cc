@@ -5,28 +5,26 @@
 #include <memory>
 
 #include "cli/commands.h"
-#include "cli/estimate_options.h"
 #include "cli/estimate_page.h"
+#include "cli/setup_options.h"
 
 namespace kvroof {
 namespace {
 
-struct EstimateCommand {
+struct EstimateOptions {
+  SetupOptions setup;
   OutputOptions output;
   CatalogOptions catalog;
-  EstimateOptions asked;
   bool explain = false;
 };
 
-int run(const EstimateCommand& o) {
+int run(const EstimateOptions& o) {
   Catalog catalog = catalog_of(o.catalog);
-  Setup s = setup_of(o.asked, specs_of(o.asked, catalog));
-  std::optional<Load> load = load_of(o.asked);
-  std::vector<i64> batches = counts_of("--batch", o.asked.batch, {});
-
-  EstimatePage page{s, memory_of(s)};
-  bool asked = !batches.empty();
-  if (!asked) {
+  const Setup s = setup_of(o.setup, catalog);
+  std::optional<Load> load = load_of(o.setup);
+  std::vector<i64> batches = batches_of(o.setup);
+  EstimatePage page{s, o.setup.hardware.overrides, o.setup.reshapes()};
+  if (batches.empty()) {
     batches = {1};
     i64 most = std::min<i64>(page.memory.max_sequences, 1 << 20);
     if (most > 1) batches.push_back(most);
@@ -34,12 +32,8 @@ int run(const EstimateCommand& o) {
   page.head();
   page.memory_facts();
   // Of a list of batches those that fit are answered; the largest decides whether all do.
-  for (i64 batch : batches) {
-    if (batch > page.memory.max_sequences && !page.memory.fits) continue;
-    Workload w = s.w;
-    w.batch = batch;
-    page.points.push_back(decode_step(s.model, s.device, s.d, w, s.engine, s.range));
-  }
+  for (i64 batch : batches)
+    if (batch <= page.memory.max_sequences || page.memory.fits) page.points.push_back(s.step(batch));
   page.speed();
   page.parts();
   if (load && page.memory.fits) page.serving(*load);
@@ -53,7 +47,7 @@ int run(const EstimateCommand& o) {
 }  // namespace
 
 void add_estimate(CLI::App& app, int& exit_code) {
-  auto o = std::make_shared<EstimateCommand>();
+  auto o = std::make_shared<EstimateOptions>();
   describe(app,
            "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --context 8k\n"
            "  kvroof estimate llama-3-8b a100-sxm-80 --batch 1,32 --explain\n"
@@ -61,7 +55,7 @@ void add_estimate(CLI::App& app, int& exit_code) {
            "  kvroof estimate qwen3-32b h100-sxm --tp 2 --input 1k --output 256 --concurrency 64\n"
            "  kvroof estimate qwen3-32b l40s --weights awq --hardware-override bandwidth=1TB/s\n\n"
            "Exit code 0: fits; 1: does not fit or can't keep up; 2: bad input.");
-  add_options(app, o->asked);
+  add_options(app, o->setup);
   app.add_flag("--explain", o->explain, "show how each figure follows from its parts");
   add_options(app, o->catalog);
   add_options(app, o->output);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "cli/describe.h"
-#include "cli/estimate_options.h"
 #include "render/number.h"
 
 namespace kvroof {
@@ -30,6 +29,7 @@ void EstimatePage::head() {
                      {"pp", s.d.pp},
                      {"dp", s.d.dp},
                      {"ep", s.d.ep},
+                     {"attention_dp", s.d.attention_dp},
                      {"devices", s.d.devices()},
                      {"weights", weight_format_of(s.model, s.d)},
                      {"kv_dtype", cache_format_of(s.d.cache)}};
@@ -40,7 +40,7 @@ void EstimatePage::head() {
       Paragraph{fmt::format("{} tokens of context, {} weights, {} KV cache, engine {}", count(double(s.w.context)),
                             weight_format_of(s.model, s.d), cache_format_of(s.d.cache),
                             s.engine.id == "ideal" ? "none (ideal)" : s.engine.id)});
-  for (const std::string& text : s.overrides) doc.blocks.push_back(Paragraph{"What if: " + text});
+  for (const std::string& text : overrides) doc.blocks.push_back(Paragraph{"What if: " + text});
 }
 
 void EstimatePage::memory_facts() {
@@ -169,8 +169,8 @@ void EstimatePage::parts() {
 }
 
 void EstimatePage::serving(const Load& load) {
-  i64 capacity = request_capacity(s, load);
-  Serving r = serve(s.model, s.device, s.d, s.engine, load, capacity, s.range);
+  i64 capacity = s.capacity(load);
+  Serving r = s.serve(load);
   doc.json["serving"] = {{"input_tokens", load.input},
                          {"output_tokens", load.output},
                          {"stable", r.stable},
@@ -255,7 +255,7 @@ void EstimatePage::notes() {
     lines.lines.push_back(
         fmt::format("notes on the device's figures ({}): kvroof hardware {}", s.device.notes.size(), s.device.id));
   for (const std::string& note : s.model.notes) lines.lines.push_back(s.model.id + ": " + note);
-  if (!s.engine.command.empty() && memory.fits && !s.reshaped) {
+  if (!s.engine.command.empty() && memory.fits && !reshaped) {
     std::string command = s.engine.command;
     auto fill = [&](const std::string& key, const std::string& value) {
       for (std::size_t at; (at = command.find(key)) != std::string::npos;) command.replace(at, key.size(), value);

@@ -12,7 +12,9 @@ namespace kvroof {
 /// The page of one estimate.
 struct EstimatePage {
   const Setup& s;
-  Memory memory;
+  std::vector<std::string> overrides;  ///< what-ifs of the device, in words
+  bool reshaped = false;               ///< a what-if changed the model itself, so no engine can run it
+  Memory memory = s.memory();
   std::vector<Step> points = {};
   Document doc = {};
   bool unstable = false;  ///< the arrival rate is more than the deployment serves

@@ -77,7 +77,7 @@ i64 context_of(const FigureRequest& request, i64 fallback) {
   return request.contexts.empty() ? fallback : request.contexts[0];
 }
 
-std::vector<i64> batches_of(const FigureRequest& request, const Case& c) {
+std::vector<i64> batches_of(const FigureRequest& request, const Setup& c) {
   i64 most = std::min<i64>(c.memory().max_sequences, i64(1) << 16);
   std::vector<i64> batches;
   if (!request.batches.empty()) {
@@ -98,9 +98,9 @@ std::string workload_words(const FigureRequest& request, i64 context) {
   return fmt::format("{} tokens of context, {} KV cache", count(double(context)), cache_format_of(d.cache));
 }
 
-std::string engine_words(const std::vector<Case>& cases) {
+std::string engine_words(const std::vector<Setup>& cases) {
   if (cases.empty()) return "";
-  for (const Case& c : cases)
+  for (const Setup& c : cases)
     if (c.engine.id != cases[0].engine.id) return ", each device's usual engine";
   return cases[0].engine.id == "ideal" ? "" : ", " + cases[0].engine.name;
 }

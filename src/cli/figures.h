@@ -44,10 +44,10 @@ std::vector<Kind> kinds_for(const Model& model);
 /// The first context or batch asked for, or the figure's default.
 i64 context_of(const FigureRequest& request, i64 fallback);
 /// Batches asked for, or 1, 2, 4 … and the most that fit.
-std::vector<i64> batches_of(const FigureRequest& request, const Case& c);
+std::vector<i64> batches_of(const FigureRequest& request, const Setup& c);
 /// `8,192 tokens of context, fp8 KV cache`.
 std::string workload_words(const FigureRequest& request, i64 context);
 /// `, vLLM`: the engine of the cases, where there is one.
-std::string engine_words(const std::vector<Case>& cases);
+std::string engine_words(const std::vector<Setup>& cases);
 
 }  // namespace kvroof

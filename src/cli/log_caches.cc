@@ -46,7 +46,7 @@ Bytes2 bytes_of_layers(const LogSetup& s, const Layers& layers) {
   Bytes2 sum;
   for (const LayerGroup& g : s.model.layers) {
     if (!serves(layers, g)) continue;
-    double copies = double(stage_layers(g.count, 0, s.d.pp)) * rank_share(g.attention, s.d.tp);
+    double copies = double(stage_layers(g.count, 0, s.d.pp)) * rank_share(g.attention, s.d.attention_tp());
     for (const Part& part : stored(g.attention, 1))
       (part.role == Role::value || part.role == Role::state ? sum.value : sum.key) +=
           copies * bytes_of(Parts{part}, s.d.cache).value;

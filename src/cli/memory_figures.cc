@@ -100,7 +100,7 @@ Chart kv_by_kind(FigureRequest& request) {
 
 Chart memory_breakdown(FigureRequest& request) {
   Workload w{.context = context_of(request, 8192), .batch = 1};
-  std::vector<Case> cases =
+  std::vector<Setup> cases =
       cases_of(request, {"llama-3.1-70b"}, {"h100-sxm", "h200-sxm", "b200-sxm", "mi300x", "mi355x", "gaudi3"}, w);
   std::vector<std::string> names = names_of(cases);
   Bars bars{{.title = "memory of one device, the tightest rank", .key = "bytes", .unit = AxisUnit::bytes},
@@ -125,7 +125,7 @@ Chart memory_breakdown(FigureRequest& request) {
     }
   std::string common = common_name(cases);
   std::vector<std::string> notes;
-  if (std::any_of(cases.begin(), cases.end(), [](const Case& c) { return c.engine.id == "ideal"; }))
+  if (std::any_of(cases.begin(), cases.end(), [](const Setup& c) { return c.engine.id == "ideal"; }))
     notes.push_back("Where the catalogue knows no engine for a device, nothing is kept back and there is no runtime.");
   return {"memory-breakdown", "What fills the memory" + (common.empty() ? "" : ": " + common),
           workload_words(request, w.context) + engine_words(cases), notes, bars};
@@ -134,7 +134,7 @@ Chart memory_breakdown(FigureRequest& request) {
 Chart concurrency_vs_context(FigureRequest& request) {
   std::vector<i64> contexts = request.contexts.empty() ? doubling_contexts : request.contexts;
   Workload w{.context = contexts[contexts.size() / 2], .batch = 1};
-  std::vector<Case> cases = cases_of(request, {"llama-3.1-70b"}, {"h100-sxm"}, w);
+  std::vector<Setup> cases = cases_of(request, {"llama-3.1-70b"}, {"h100-sxm"}, w);
   Plot plot{context_axis,
             {.title = "sequences that fit",
              .key = "max_sequences",
@@ -143,10 +143,10 @@ Chart concurrency_vs_context(FigureRequest& request) {
              .noun = "sequences"},
             {},
             false};
-  auto add = [&](const Case& at, const std::string& name) {
+  auto add = [&](const Setup& at, const std::string& name) {
     Series s{.name = name};
     for (i64 context : contexts) {
-      Case c = at;
+      Setup c = at;
       c.w.context = context;
       if (!c.possible() || (c.model.max_context && context > *c.model.max_context && request.contexts.empty()))
         continue;
@@ -158,7 +158,7 @@ Chart concurrency_vs_context(FigureRequest& request) {
   std::string subtitle = "most sequences of one length held at once";
   if (cases.size() == 1) {  // one model on one device: the kinds of attention side by side
     for (const Kind& kind : kinds_for(cases[0].model)) {
-      Case c = cases[0];
+      Setup c = cases[0];
       c.model = kind.model;
       add(c, kind.name + (kind.own ? " (its own)" : ""));
     }

@@ -36,17 +36,6 @@ bool wants_color(const OutputOptions& options) {
   return options.file.empty() && isatty(STDOUT_FILENO) && !refused;
 }
 
-OutputFormat format_named(const OutputOptions& options) {
-  constexpr std::pair<std::string_view, OutputFormat> names[] = {{"text", OutputFormat::text},
-                                                                 {"json", OutputFormat::json},
-                                                                 {"csv", OutputFormat::csv},
-                                                                 {"markdown", OutputFormat::markdown},
-                                                                 {"yaml", OutputFormat::yaml}};
-  for (auto [name, format] : names)
-    if (name == (options.json ? "json" : options.format)) return format;
-  return OutputFormat::text;
-}
-
 i64 kv_heads_of(const std::string& text, const Model& model) {
   i64 g = count_of("--kv-heads", text, 1, 1 << 16);
   for (const LayerGroup& group : model.layers) {
@@ -153,6 +142,10 @@ void add_options(CLI::App& app, ModelOptions& o) {
   app.add_option("model", o.model, "a name or alias ('kvroof models'), or a config.json, .gguf or .safetensors file")
       ->required()
       ->option_text("MODEL");
+  add_shape_options(app, o);
+}
+
+void add_shape_options(CLI::App& app, ModelOptions& o) {
   app.add_option("--kv-heads", o.kv_heads, "what if every layer had G KV heads")->option_text("G");
   app.add_option("--attention", o.attention, "what if it were mha, mqa or gqa-G")->option_text("KIND");
   app.add_option("--weights", o.weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...")
@@ -175,6 +168,9 @@ void add_options(CLI::App& app, DeploymentOptions& o) {
   app.add_option("--pp", o.pp, "pipeline stages")->option_text("N");
   app.add_option("--dp", o.dp, "replicas")->option_text("N");
   app.add_option("--ep", o.ep, "ranks the experts are split over (equals --tp)")->option_text("N");
+  app.add_option("--attention-dp", o.attention_dp,
+                 "groups of tp ranks that attend to sequences of their own (SGLang --enable-dp-attention)")
+      ->option_text("N");
   app.add_option("--engine", o.engine,
                  "vllm, sglang, trtllm, llamacpp, ideal ('kvroof engines'); the default is the device's usual one")
       ->option_text("ENGINE");
@@ -197,6 +193,10 @@ void add_options(CLI::App& app, DeploymentOptions& o) {
 
 void add_options(CLI::App& app, HardwareOptions& o) {
   app.add_option("hardware", o.device, "a name or alias ('kvroof hardware')")->required()->option_text("HARDWARE");
+  add_what_if_options(app, o);
+}
+
+void add_what_if_options(CLI::App& app, HardwareOptions& o) {
   app.add_option("--hardware-override", o.overrides,
                  "what if: bandwidth=4TB/s, memory=96GiB, link=..., peak=... (repeatable)")
       ->option_text("KEY=VALUE")
@@ -210,6 +210,24 @@ Catalog catalog_of(const CatalogOptions& options) {
   return catalog;
 }
 
+std::vector<std::string> pieces_of(const std::string& option, const std::string& text) {
+  std::vector<std::string> pieces;
+  for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
+    std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end == begin) fail(option, "'" + text + "' has an empty place in its list");
+    pieces.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return pieces;
+}
+
+std::vector<std::string> pieces_of(const std::string& option, const std::vector<std::string>& texts) {
+  std::vector<std::string> all;
+  for (const std::string& text : texts)
+    for (std::string& piece : pieces_of(option, text)) all.push_back(std::move(piece));
+  return all;
+}
+
 i64 count_of(const std::string& option, const std::string& text, i64 fallback, i64 most) {
   if (text.empty()) return fallback;
   ParsedNumber n = parse_count(text, 1, most);
@@ -220,14 +238,21 @@ i64 count_of(const std::string& option, const std::string& text, i64 fallback, i
 std::vector<i64> counts_of(const std::string& option, const std::string& text, std::vector<i64> fallback) {
   if (text.empty()) return fallback;
   std::vector<i64> values;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    std::size_t end = std::min(text.find(',', begin), text.size());
-    std::string piece = text.substr(begin, end - begin);
-    if (piece.empty()) fail(option, "'" + text + "' has an empty place in its list");
-    values.push_back(count_of(option, piece, 1));
-    begin = end + 1;
-  }
+  for (const std::string& piece : pieces_of(option, text)) values.push_back(count_of(option, piece, 1));
   return values;
+}
+
+double rate_of(const std::string& option, const std::string& text) {
+  std::string_view rest;
+  std::optional<double> rate = parse_decimal(text, &rest);
+  if (!rate || !(rest.empty() || rest == "/s") || *rate <= 0) fail(option, "'" + text + "' is not a rate such as 4/s");
+  return *rate;
+}
+
+double share_of(const std::string& option, const std::string& text) {
+  ParsedNumber share = parse_share(text);
+  if (!share.value) fail(option, share.error);
+  return *share.value;
 }
 
 std::optional<Bytes> bytes_of_option(const std::string& option, const std::string& text) {
@@ -305,6 +330,7 @@ void apply(const CacheOptions& cache, const Model& model, Deployment& d) {
   if (!latent && (d.cache.key.name == "fp8_ds_mla" || d.cache.value.name == "fp8_ds_mla"))
     fail("--kv-dtype", "fp8_ds_mla packs MLA latents; " + model.id + " has none");
   d.cache.state = format_of_option("--state-dtype", cache.state_dtype, format("f32"));
+  d.states_given = !cache.state_dtype.empty();
   if (!cache.evict.empty()) d.eviction = eviction_of(cache.evict);
 }
 
@@ -316,14 +342,14 @@ Deployment deployment_of(const CacheOptions& cache, const DeploymentOptions& o, 
   d.pp = count_of("--pp", o.pp, 1);
   d.dp = count_of("--dp", o.dp, 1);
   d.ep = count_of("--ep", o.ep, 1);
+  d.attention_dp = count_of("--attention-dp", o.attention_dp, 1);
   d.batched_tokens = count_of("--batched-tokens", o.batched_tokens, engine.layout == Layout::cells ? 512 : 8192);
   d.max_context = o.max_context.empty() ? 0 : count_of("--max-model-len", o.max_context, 1);
   d.draft_tokens = o.draft_tokens.empty() ? 0 : count_of("--draft-tokens", o.draft_tokens, 1, 1 << 16);
   d.prefix_caching = o.prefix_caching;
   if (!o.memory_fraction.empty()) {
-    ParsedNumber share = parse_share(o.memory_fraction);
-    if (!share.value || *share.value == 0) fail("--memory-fraction", share.value ? "must be more than 0" : share.error);
-    d.memory_fraction = *share.value;
+    d.memory_fraction = share_of("--memory-fraction", o.memory_fraction);
+    if (*d.memory_fraction == 0) fail("--memory-fraction", "must be more than 0");
   }
   d.kv_room = bytes_of_option("--kv-room", o.kv_room);
   d.weight_bytes = bytes_of_option("--weights-bytes", o.weight_bytes);
@@ -338,22 +364,51 @@ void throw_if_any(const std::vector<Problem>& found) {
   if (!message.empty()) throw InputError{message};
 }
 
+OutputFormat format_named(const OutputOptions& options) {
+  constexpr std::pair<std::string_view, OutputFormat> names[] = {{"text", OutputFormat::text},
+                                                                 {"json", OutputFormat::json},
+                                                                 {"csv", OutputFormat::csv},
+                                                                 {"markdown", OutputFormat::markdown},
+                                                                 {"yaml", OutputFormat::yaml}};
+  for (auto [name, format] : names)
+    if (name == (options.json ? "json" : options.format)) return format;
+  return OutputFormat::text;
+}
+
+void refuse_yaml(const OutputOptions& options) {
+  if (format_named(options) == OutputFormat::yaml)
+    fail("--format", "yaml is what 'kvroof models show MODEL' prints; here text, json, csv or markdown");
+}
+
+Sink::Sink(const OutputOptions& options)
+    : quiet_(options.quiet && options.file.empty()),
+      name_(options.file.empty() ? "standard output" : options.file),
+      stream_(options.file.empty() ? std::cout : file_) {
+  if (!options.file.empty()) file_.open(options.file, std::ios::binary);
+}
+
+void Sink::write(std::string_view text) {
+  if (quiet_) return;
+  stream_.write(text.data(), std::streamsize(text.size()));
+  if (!stream_) finish();
+}
+
+void Sink::finish() {
+  stream_ << std::flush;
+  if (!stream_) throw InputError{name_ + ": can't be written\n"};
+}
+
 TextStyle style_of(const OutputOptions& options) { return {terminal_width(), wants_color(options)}; }
 
 void print(const Document& document, const OutputOptions& options) {
+  if (document.yaml.empty()) refuse_yaml(options);
   write(render(document, format_named(options), style_of(options)), options);
 }
 
 void write(const std::string& text, const OutputOptions& options) {
-  if (options.file.empty()) {
-    if (options.quiet) return;
-    std::cout << text << std::flush;
-    if (!std::cout) throw InputError{"standard output: can't be written\n"};
-    return;
-  }
-  std::ofstream out(options.file, std::ios::binary);
-  out << text << std::flush;
-  if (!out) throw InputError{options.file + ": can't be written\n"};
+  Sink sink(options);
+  sink.write(text);
+  sink.finish();
 }
 
 }  // namespace kvroof

@@ -4,6 +4,7 @@
 // the same rules and fail with the same words. A command asks for the groups it needs.
 #pragma once
 
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,7 +40,7 @@ struct CacheOptions {
 };
 
 struct DeploymentOptions {
-  std::string tp, pp, dp, ep, engine, memory_fraction, batched_tokens, max_context, draft_tokens;
+  std::string tp, pp, dp, ep, attention_dp, engine, memory_fraction, batched_tokens, max_context, draft_tokens;
   bool prefix_caching = false;
   std::string kv_room, weight_bytes, activation_bytes;
 };
@@ -47,16 +48,20 @@ struct DeploymentOptions {
 struct HardwareOptions {
   std::string device;
   std::vector<std::string> overrides;
-  std::string usable_memory, price;
+  std::string usable_memory;
 };
 
 void add_options(CLI::App& app, OutputOptions& options,
-                 const std::vector<std::string>& formats = {"text", "json", "csv", "markdown"});
+                 const std::vector<std::string>& formats = {"text", "json", "csv", "markdown", "yaml"});
 void add_options(CLI::App& app, CatalogOptions& options);
 void add_options(CLI::App& app, ModelOptions& options);
 void add_options(CLI::App& app, CacheOptions& options);
 void add_options(CLI::App& app, DeploymentOptions& options);
 void add_options(CLI::App& app, HardwareOptions& options);
+
+/// The what-ifs alone, for commands that name models and devices in their own way.
+void add_shape_options(CLI::App& app, ModelOptions& options);
+void add_what_if_options(CLI::App& app, HardwareOptions& options);
 
 /// The built-in catalogue with the user's files over it.
 Catalog catalog_of(const CatalogOptions& options);
@@ -75,9 +80,17 @@ Engine engine_of(const DeploymentOptions& options, const Device& device, const C
 /// Shows what the command answers and examples of it before the options.
 void describe(CLI::App& app, const std::string& examples);
 
+/// The pieces of a list with commas. Throws InputError where one is empty.
+std::vector<std::string> pieces_of(const std::string& option, const std::string& text);
+std::vector<std::string> pieces_of(const std::string& option, const std::vector<std::string>& texts);
+
 /// Parsed values; each failure is an InputError that names the option.
 i64 count_of(const std::string& option, const std::string& text, i64 fallback, i64 most = i64(1) << 40);
 std::vector<i64> counts_of(const std::string& option, const std::string& text, std::vector<i64> fallback);
+/// `4/s` or `4`: more than 0 a second.
+double rate_of(const std::string& option, const std::string& text);
+/// `20%` or `0.2`.
+double share_of(const std::string& option, const std::string& text);
 std::optional<Bytes> bytes_of_option(const std::string& option, const std::string& text);
 Format format_of_option(const std::string& option, const std::string& text, const Format& fallback);
 
@@ -88,6 +101,24 @@ void apply(const CacheOptions& cache, const Model& model, Deployment& deployment
 
 /// Throws an InputError listing all problems.
 void throw_if_any(const std::vector<Problem>& problems);
+
+/// Text, JSON … as the options say; yaml only for what has one.
+OutputFormat format_named(const OutputOptions& options);
+/// Throws where yaml is asked of a command that has none.
+void refuse_yaml(const OutputOptions& options);
+/// Where output goes: the file of `-o`, or stdout. `finish` tells what could not be written.
+class Sink {
+ public:
+  explicit Sink(const OutputOptions& options);
+  void write(std::string_view text);
+  void finish();
+
+ private:
+  bool quiet_;
+  std::string name_;
+  std::ofstream file_;
+  std::ostream& stream_;
+};
 
 /// Writes a document where and how the options say.
 void print(const Document& document, const OutputOptions& options);

@@ -28,7 +28,7 @@ Chart roofline(FigureRequest& request) {
   if (request.models.size() > 1 || request.devices.size() > 1)
     throw InputError{"chart roofline: takes one model and one device\n"};
   Workload w{.context = context_of(request, 8192), .batch = 1};
-  std::vector<Case> cases = cases_of(request, {"llama-3.1-8b"}, {"h100-sxm"}, w);
+  std::vector<Setup> cases = cases_of(request, {"llama-3.1-8b"}, {"h100-sxm"}, w);
   Plot plot{{.title = "flop per byte moved",
              .key = "flop_per_byte",
              .unit = AxisUnit::number,
@@ -39,7 +39,7 @@ Chart roofline(FigureRequest& request) {
             false};
   Chart chart{"roofline", "Roofline", workload_words(request, w.context), {}, plot};
   if (cases.empty()) return chart;
-  const Case& c = cases[0];
+  const Setup& c = cases[0];
   Series steps{.name = "decode step", .ink = 0};
   steps.named = false;
   std::vector<i64> batches = request.batches;
@@ -64,7 +64,7 @@ Chart roofline(FigureRequest& request) {
   Series attention{.name = "attention", .joined = false, .ink = 1};
   attention.named = false;
   for (const Kind& kind : kinds_for(c.model)) {
-    Case as = c;
+    Setup as = c;
     as.model = kind.model;
     if (!as.possible()) continue;
     i64 batch = std::min<i64>(as.memory().max_sequences, 1 << 16);

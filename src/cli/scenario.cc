@@ -26,11 +26,11 @@ struct ScenarioReader {
                    near ? "did you mean '" + *near + "'?" : "");
   }
 
-  const Metric* metric(const YAML::Node& key) {
-    if (const Metric* found = key.IsScalar() ? find_metric(key.Scalar()) : nullptr) return found;
+  const Judged* metric(const YAML::Node& key) {
+    if (const Judged* found = key.IsScalar() ? find_judged(key.Scalar()) : nullptr) return found;
     std::vector<std::string> names;
     std::string list;
-    for (const Metric& m : metrics()) {
+    for (const Judged& m : judged()) {
       names.emplace_back(m.name);
       list += (list.empty() ? "" : ", ") + std::string(m.name);
     }
@@ -47,7 +47,9 @@ struct ScenarioReader {
     if (!node.IsScalar()) return source.problem(node.Mark(), "expected one value");
     try {
       parse(node.Scalar());
-    } catch (const InputError& e) { source.problem(node.Mark(), e.message); }
+    } catch (const InputError& e) {
+      source.problem(node.Mark(), e.message.substr(0, e.message.find_last_not_of('\n') + 1));
+    }
   }
 
   bool is_mapping(const YAML::Node& node, const std::string& example) {
@@ -55,7 +57,7 @@ struct ScenarioReader {
     return node.IsMap();
   }
 
-  Tolerance tolerance(const Metric& of, const YAML::Node& node) {
+  Tolerance tolerance(const Judged& of, const YAML::Node& node) {
     Tolerance t;
     if (!node.IsMap()) {
       attempt(node, [&](const std::string& text) { t = parse_tolerance(of, text); });
@@ -65,7 +67,7 @@ struct ScenarioReader {
     for (const auto& [key, value] : pairs_of(node)) {
       std::string name = key.Scalar();
       if (name == "warn") {
-        attempt(value, [&](const std::string& text) { t.warn = parse_limit(of, text); });
+        attempt(value, [&](const std::string& text) { t.warn = parse_allowance(of, text); });
       } else if (name == "error") {
         has_error = true;
         attempt(value, [&](const std::string& text) {
@@ -83,16 +85,16 @@ struct ScenarioReader {
     return t;
   }
 
-  void tolerances(const YAML::Node& node, std::map<const Metric*, Tolerance>& found) {
+  void tolerances(const YAML::Node& node, std::map<const Judged*, Tolerance>& found) {
     if (!is_mapping(node, "{tpot: 2%}")) return;
     for (const auto& [key, value] : pairs_of(node))
-      if (const Metric* m = metric(key)) found[m] = tolerance(*m, value);
+      if (const Judged* m = metric(key)) found[m] = tolerance(*m, value);
   }
 
   void budgets(const YAML::Node& node, std::vector<Budget>& found) {
     if (!is_mapping(node, "{fits: 64 sequences, tpot: < 30ms}")) return;
     for (const auto& [key, value] : pairs_of(node))
-      if (const Metric* m = metric(key))
+      if (const Judged* m = metric(key))
         attempt(value, [&](const std::string& text) { found.push_back(parse_budget(*m, text)); });
   }
 
@@ -115,7 +117,7 @@ struct ScenarioReader {
     scenario.option_lines[name] = key.Mark().line + 1;
   }
 
-  Scenario scenario(const YAML::Node& node, const std::map<const Metric*, Tolerance>& of_all) {
+  Scenario scenario(const YAML::Node& node, const std::map<const Judged*, Tolerance>& of_all) {
     Scenario s;
     s.line = node.Mark().line + 1;
     s.tolerances = of_all;
@@ -161,7 +163,7 @@ ScenarioFile read_scenarios(const std::string& path) {
   ScenarioReader reader{source, options.names()};
   ScenarioFile file{path, {}};
   if (!root.IsMap()) source.problem(root.Mark(), "expected 'scenarios:' followed by a list"), source.throw_if_any();
-  std::map<const Metric*, Tolerance> of_all;
+  std::map<const Judged*, Tolerance> of_all;
   YAML::Node list;
   for (const auto& [key, value] : pairs_of(root))
     if (key.Scalar() == "tolerances")
@@ -187,7 +189,7 @@ ScenarioFile read_scenarios(const std::string& path) {
 
 struct OptionReader::Parser {
   CLI::App app;
-  EstimateOptions options;
+  SetupOptions options;
 };
 
 OptionReader::OptionReader() : parser_(std::make_unique<Parser>()) {
@@ -199,7 +201,7 @@ OptionReader::OptionReader() : parser_(std::make_unique<Parser>()) {
 
 OptionReader::~OptionReader() = default;
 
-EstimateOptions OptionReader::read(const Json& options) {
+SetupOptions OptionReader::read(const Json& options) {
   std::vector<std::string> arguments;
   auto add = [&](const std::string& name, const std::string& text) { arguments.push_back("--" + name + "=" + text); };
   for (const auto& [name, value] : options.items()) {

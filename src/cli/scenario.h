@@ -25,7 +25,7 @@ struct Scenario {
   Json options = Json::object();            ///< option -> text, in the file's order
   std::map<std::string, int> option_lines;  ///< from 1
   std::vector<Budget> budgets;
-  std::map<const Metric*, Tolerance> tolerances;
+  std::map<const Judged*, Tolerance> tolerances;
 };
 
 struct ScenarioFile {
@@ -42,7 +42,7 @@ class OptionReader {
   OptionReader();
   ~OptionReader();
   /// Throws InputError.
-  EstimateOptions read(const Json& options);
+  SetupOptions read(const Json& options);
   const std::vector<std::string>& names() const { return names_; }
 
  private:

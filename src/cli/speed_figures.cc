@@ -10,7 +10,7 @@
 namespace kvroof {
 namespace {
 
-std::string titled(const std::string& title, const std::vector<Case>& cases) {
+std::string titled(const std::string& title, const std::vector<Setup>& cases) {
   std::string common = common_name(cases);
   return common.empty() ? title : title + ": " + common;
 }
@@ -19,7 +19,7 @@ std::string titled(const std::string& title, const std::vector<Case>& cases) {
 
 Chart throughput_vs_batch(FigureRequest& request) {
   Workload w{.context = context_of(request, 8192), .batch = 1};
-  std::vector<Case> cases = cases_of(request, {"llama-3.1-8b"}, {"l40s", "h100-sxm", "mi300x"}, w);
+  std::vector<Setup> cases = cases_of(request, {"llama-3.1-8b"}, {"l40s", "h100-sxm", "mi300x"}, w);
   std::vector<std::string> names = names_of(cases);
   Plot plot{{.title = "sequences decoded together (batch)",
              .key = "batch",
@@ -35,7 +35,7 @@ Chart throughput_vs_batch(FigureRequest& request) {
             false};
   bool banded = cases.size() <= 4;  // more bands over each other hide what they should show
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    const Case& c = cases[i];
+    const Setup& c = cases[i];
     Series s{.name = names[i],
              .ends = request.batches.empty(),
              .label = fmt::format("{}: {} fit", names[i], count(double(c.memory().max_sequences)))};
@@ -57,7 +57,7 @@ Chart throughput_vs_batch(FigureRequest& request) {
 
 Chart tokens_per_user(FigureRequest& request) {
   Workload w{.context = context_of(request, 8192), .batch = 1};
-  std::vector<Case> cases =
+  std::vector<Setup> cases =
       cases_of(request, {"llama-3.1-70b"}, {"h100-sxm", "h200-sxm", "b200-sxm", "mi300x", "mi355x"}, w);
   std::vector<std::string> names = names_of(cases);
   Plot plot{{.title = "tokens/s of one user",
@@ -73,7 +73,7 @@ Chart tokens_per_user(FigureRequest& request) {
             {},
             false};
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    const Case& c = cases[i];
+    const Setup& c = cases[i];
     Series s{.name = names[i]};
     std::vector<i64> batches = batches_of(request, c);
     for (i64 batch : batches) {
@@ -96,7 +96,7 @@ Chart tokens_per_user(FigureRequest& request) {
 
 Chart step_breakdown(FigureRequest& request) {
   Workload w{.context = context_of(request, 8192), .batch = 1};
-  std::vector<Case> cases = cases_of(request, {"llama-3.1-70b"}, {"h100-sxm"}, w);
+  std::vector<Setup> cases = cases_of(request, {"llama-3.1-70b"}, {"h100-sxm"}, w);
   std::vector<std::string> names = names_of(cases);
   Bars bars{
       {.title = "expected time of one decode step", .key = "seconds", .unit = AxisUnit::seconds}, "step", {}, {}, true};
@@ -158,7 +158,7 @@ Chart gap_mha_gqa_by_device(FigureRequest& request) {
             {},
             false};
   for (const std::string& name : devices) {
-    std::optional<Case> c = case_of(request, kinds[0].model, name, w);
+    std::optional<Setup> c = case_of(request, kinds[0].model, name, w);
     if (!c) continue;
     double mha = c->step(w.batch).expected.value;
     c->model = grouped->model;

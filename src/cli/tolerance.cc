@@ -10,13 +10,13 @@ namespace {
 /// The last digits of a rate depend on the machine's floating-point library.
 constexpr double rounding = 1e-9;
 
-bool same(const Metric& metric, double before, double now) {
+bool same(const Judged& metric, double before, double now) {
   if (metric.exact()) return before == now;
   return std::abs(now - before) <= rounding * std::max(std::abs(before), std::abs(now));
 }
 
 /// A limit counts up to and including itself; the rounding of its own arithmetic is not held against it.
-bool beyond(const Limit& limit, double before, double now) {
+bool beyond(const Allowance& limit, double before, double now) {
   if (limit.unlimited) return false;
   double allowed = limit.absolute + limit.share * std::abs(before);
   return std::abs(now - before) > allowed * (1 + rounding);
@@ -41,7 +41,7 @@ bool Budget::met(double measured) const {
   return measured >= value;
 }
 
-Limit parse_limit(const Metric& metric, const std::string& text) {
+Allowance parse_allowance(const Judged& metric, const std::string& text) {
   if (text == "exact") return {};
   if (!text.empty() && text.back() == '%') {
     std::string_view rest;
@@ -49,19 +49,17 @@ Limit parse_limit(const Metric& metric, const std::string& text) {
     if (!number || rest != "%") throw InputError{"'" + text + "' is not a share such as 2%"};
     return {*number / 100, 0, false};
   }
-  MetricValue value = parse_metric(metric, text);
-  if (!value.value) throw InputError{value.error};
-  return {0, *value.value, false};
+  return {0, parse_judged(metric, text), false};
 }
 
-Tolerance parse_tolerance(const Metric& metric, const std::string& text) {
+Tolerance parse_tolerance(const Judged& metric, const std::string& text) {
   Tolerance tolerance;
   std::string limit = trimmed(text);
   if (!limit.empty() && (limit[0] == '-' || limit[0] == '+')) {
     tolerance.direction = limit[0] == '-' ? Direction::higher : Direction::lower;
     limit.erase(0, 1);
   }
-  tolerance.error = parse_limit(metric, limit);
+  tolerance.error = parse_allowance(metric, limit);
   return tolerance;
 }
 
@@ -72,7 +70,7 @@ Direction parse_direction(const std::string& text) {
   throw InputError{"'" + text + "' is not higher, lower or both"};
 }
 
-Budget parse_budget(const Metric& metric, const std::string& text) {
+Budget parse_budget(const Judged& metric, const std::string& text) {
   Budget budget{&metric, metric.better == Better::lower ? "<=" : ">=", 0, text};
   std::string value = trimmed(text);
   for (const char* relation : {"<=", ">=", "<", ">"})
@@ -81,19 +79,17 @@ Budget parse_budget(const Metric& metric, const std::string& text) {
       value = trimmed(value.substr(budget.relation.size()));
       break;
     }
-  MetricValue parsed = parse_metric(metric, value);
-  if (!parsed.value) throw InputError{parsed.error};
-  budget.value = *parsed.value;
+  budget.value = parse_judged(metric, value);
   return budget;
 }
 
-Verdict judge(const Metric& metric, const Tolerance& tolerance, double before, double now) {
+Verdict judge(const Judged& metric, const Tolerance& tolerance, double before, double now) {
   if (same(metric, before, now)) return Verdict::same;
   if (is_free(tolerance, before, now) || !beyond(tolerance.error, before, now)) return Verdict::within;
   return (now < before) == (metric.better == Better::lower) ? Verdict::better : Verdict::worse;
 }
 
-bool warns(const Metric& metric, const Tolerance& tolerance, double before, double now) {
+bool warns(const Judged& metric, const Tolerance& tolerance, double before, double now) {
   return judge(metric, tolerance, before, now) == Verdict::within && !is_free(tolerance, before, now) &&
          beyond(tolerance.warn, before, now);
 }

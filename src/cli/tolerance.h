@@ -8,20 +8,20 @@
 
 #include <string>
 
-#include "cli/metrics.h"
+#include "cli/judged.h"
 
 namespace kvroof {
 
 enum class Direction { both, higher, lower };  ///< the way a metric may move freely
 
-struct Limit {
+struct Allowance {
   double share = 0;     ///< of the baseline
   double absolute = 0;  ///< in the metric's unit
   bool unlimited = false;
 };
 
 struct Tolerance {
-  Limit warn{0, 0, true}, error;
+  Allowance warn{0, 0, true}, error;
   Direction direction = Direction::both;
 };
 
@@ -29,7 +29,7 @@ enum class Verdict { same, within, better, worse };
 
 /// An absolute promise: `< 30ms`, `64 sequences`.
 struct Budget {
-  const Metric* metric = nullptr;
+  const Judged* metric = nullptr;
   std::string relation;  ///< <, <=, > or >=
   double value = 0;
   std::string text;  ///< as written
@@ -38,14 +38,14 @@ struct Budget {
 };
 
 /// `exact`, `2%`, `-1`, `5ms` of one limit. Throws InputError with what is wrong.
-Tolerance parse_tolerance(const Metric& metric, const std::string& text);
+Tolerance parse_tolerance(const Judged& metric, const std::string& text);
 /// One limit of a mapping, without a sign.
-Limit parse_limit(const Metric& metric, const std::string& text);
+Allowance parse_allowance(const Judged& metric, const std::string& text);
 Direction parse_direction(const std::string& text);
-Budget parse_budget(const Metric& metric, const std::string& text);
+Budget parse_budget(const Judged& metric, const std::string& text);
 
-Verdict judge(const Metric& metric, const Tolerance& tolerance, double before, double now);
+Verdict judge(const Judged& metric, const Tolerance& tolerance, double before, double now);
 /// A change that passes but is more than `warn`.
-bool warns(const Metric& metric, const Tolerance& tolerance, double before, double now);
+bool warns(const Judged& metric, const Tolerance& tolerance, double before, double now);
 
 }  // namespace kvroof

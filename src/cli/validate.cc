@@ -30,6 +30,7 @@ constexpr TableKind table_kinds[] = {
     {"decode attention", "kv_len", predict_attention},
     {"linears", "weight_bytes", predict_linears},
     {"all-reduces", "msg_bytes", predict_collectives},
+    {"serving of mixtures of experts", "silicon_tpot_ms", predict_moe_serving},
     {"decoding end to end", "tokens_per_s_total", predict_decode},
 };
 

@@ -23,6 +23,7 @@ struct Prediction {
 /// One per row, in the table's order.
 std::vector<Prediction> predict_memory(const MeasuredTable& table, const Catalog& catalog);
 std::vector<Prediction> predict_curated_memory(const MeasuredTable& table, const Catalog& catalog);
+std::vector<Prediction> predict_moe_serving(const MeasuredTable& table, const Catalog& catalog);
 std::vector<Prediction> predict_decode(const MeasuredTable& table, const Catalog& catalog);
 std::vector<Prediction> predict_attention(const MeasuredTable& table, const Catalog& catalog);
 std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalog& catalog);

@@ -12,15 +12,13 @@ struct WhatIf {
   Setup setup;
 };
 
-bool possible(const Setup& s) { return problems(s.model, s.device, s.d, s.w, s.engine).empty(); }
-
 /// Formats to try, those that keep most quality first.
 std::vector<WhatIf> what_ifs(const Setup& s) {
   std::vector<WhatIf> found;
   auto add = [&](std::string flags, auto change) {
     Setup other = s;
     change(other);
-    if (possible(other)) found.push_back({std::move(flags), std::move(other)});
+    if (other.possible()) found.push_back({std::move(flags), std::move(other)});
   };
   auto weights = [](const char* name) { return [name](Setup& o) { o.d.weights = format(name); }; };
   auto cache = [](Setup& o) { o.d.cache.key = o.d.cache.value = format("fp8"); };
@@ -39,7 +37,7 @@ i64 longest_context(Setup s) {
   while (low < high) {
     i64 middle = (low + high + 1) / 2;
     s.w.context = middle * 1024;
-    if (memory_of(s).fits)
+    if (s.memory().fits)
       low = middle;
     else
       high = middle - 1;
@@ -64,19 +62,17 @@ std::optional<Setup> more_devices(const Setup& s) {
     Setup other = s;
     other.d.tp = tp;
     other.d.pp = pp;
-    if (possible(other) && memory_of(other).fits) return other;
+    if (other.possible() && other.memory().fits) return other;
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-Memory memory_of(const Setup& s) { return fit(s.model, s.device, s.d, s.w, s.engine); }
-
 std::vector<std::string> fitting_flags(const Setup& s) {
   std::vector<std::string> flags;
   for (const WhatIf& w : what_ifs(s))
-    if (flags.size() < 3 && memory_of(w.setup).fits) flags.push_back(w.flags);
+    if (flags.size() < 3 && w.setup.memory().fits) flags.push_back(w.flags);
   i64 context = longest_context(s);
   if (context > 0 && context < s.w.context) flags.push_back(fmt::format("--context {}k", context / 1024));
   if (std::optional<Setup> more = more_devices(s))

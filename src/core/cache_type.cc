@@ -40,7 +40,7 @@ CacheType cache_type(const LayerGroup& group, i64 layers, const CacheFormats& gi
   type.limit = engine.full_windows ? 0 : limit_of(attention);
   type.is_chunk = std::holds_alternative<ChunkedAttention>(attention);
   if (const auto* cross = std::get_if<CrossAttention>(&attention)) type.cross_tokens = cross->encoder_tokens;
-  double share = rank_share(attention, d.tp);
+  double share = rank_share(attention, d.attention_tp());
   for (const Part& part : stored(attention, 1)) {
     Bytes bytes = share * bytes_of(Parts{part}, formats);
     switch (part.role) {

@@ -30,11 +30,14 @@ struct CacheFormats {
 };
 
 /// Ranks of one replica are tp * pp; dp replicas serve side by side. Experts are split over ep of the tp ranks.
+/// With data-parallel attention the tp ranks form attention_dp groups, each with its own sequences and a whole copy of
+/// the attention, split over tp / attention_dp ranks; feed-forwards and experts stay split over all of them.
 struct Deployment {
   i64 tp = 1;
   i64 pp = 1;
   i64 dp = 1;
   i64 ep = 1;
+  i64 attention_dp = 1;
   std::optional<Format> weights;  ///< replaces the checkpoint's format of linears and experts
   CacheFormats cache;
   Eviction eviction;
@@ -50,6 +53,7 @@ struct Deployment {
   std::optional<Bytes> kv_room;  ///< measured quantities replace modelled ones
   std::optional<Bytes> weight_bytes;
   std::optional<Bytes> activation_bytes;
+  i64 attention_tp() const { return tp / attention_dp; }
   i64 devices() const { return tp * pp * dp; }
 };
 
@@ -57,6 +61,7 @@ struct Workload {
   i64 context = 4096;     ///< cached tokens of one sequence
   i64 batch = 1;          ///< sequences decoded together by one replica
   i64 shared_prefix = 0;  ///< leading tokens common to all sequences, stored once
+  i64 query_tokens = 1;   ///< new tokens of a sequence in one step: more than one where drafts are verified
 };
 
 }  // namespace kvroof

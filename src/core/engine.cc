@@ -11,6 +11,7 @@ std::vector<Problem> problems(const Engine& engine) {
     found.push_back({"sliding_ratio", "must lie in (0, 1]", ""});
   if (engine.expert_hidden_tile < 1) found.push_back({"expert_hidden_tile", "must be at least 1", ""});
   if (engine.expert_width_tile < 1) found.push_back({"expert_width_tile", "must be at least 1", ""});
+  if (!(engine.k_quants > 0 && engine.k_quants <= 1)) found.push_back({"k_quants", "must lie in (0, 1]", ""});
   if (engine.state_ratio < 0) found.push_back({"state_ratio", "must not be negative", ""});
   return found;
 }

@@ -65,11 +65,15 @@ struct Engine {
   bool packs_sparse_latents = false;    ///< fp8 latents with an indexer are stored as fp8_ds_mla
   std::optional<Format> conv, state;    ///< formats states are kept in; unset: the deployment's
   std::vector<std::string> f32_states;  ///< families or ids whose config asks for f32 states instead
-  Seconds hidden_launch;  ///< of each op's launch, what a whole-model graph hides (kernels were timed alone)
-  Seconds layer;          ///< small ops of one layer: norms, rope, activation, quantisation
+  bool matrix_vector = false;  ///< multiplies by matrix-vector kernels, which are bound by cores where memory is fast
+  double k_quants = 1;         ///< share of other formats' bandwidth that its K-quant kernels reach
+  Seconds hidden_launch;       ///< of each op's launch, what a whole-model graph hides (kernels were timed alone)
+  Seconds layer;               ///< small ops of one layer: norms, rope, activation, quantisation
   Seconds layer_per_log2_tp;
+  Seconds moe_layer;           ///< more small ops where experts are chosen: router, sorting tokens, gathering results
   Seconds step;                ///< scheduling and sampling once a step
   Seconds sequence;            ///< per sequence of the batch
+  Seconds sequence_layer;      ///< per sequence of the batch and layer
   double prefill_overlap = 0;  ///< share of a prefill that does not hold up decoding
   std::string kv_flag;         ///< what asks it for an fp8 cache
   std::string command;         ///< how to start it; {model} {tp} {context} are filled in

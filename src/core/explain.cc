@@ -116,11 +116,6 @@ std::string_view name_of(Rule rule) {
   return names[int(rule)];
 }
 
-std::string_view name_of(Measure measure) {
-  constexpr std::string_view names[] = {"bytes", "seconds", "count", "ratio", "bytes_per_second"};
-  return names[int(measure)];
-}
-
 double recomputed(const Node& node) {
   if (node.rule == Rule::given || node.parts.empty()) return node.value;
   double value = node.parts[0].value;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/measure.h"
 #include "core/step.h"
 
 namespace kvroof {
@@ -14,7 +15,6 @@ namespace kvroof {
 /// How a node's value follows from its parts. given: stated, or explained in words alone.
 /// rest: the first part minus all others.
 enum class Rule { given, sum, product, slowest, smallest, rest };
-enum class Measure { bytes, seconds, count, ratio, bandwidth };
 
 struct Node {
   std::string label;
@@ -26,7 +26,6 @@ struct Node {
 };
 
 std::string_view name_of(Rule rule);
-std::string_view name_of(Measure measure);
 
 /// What the node's rule makes of its parts; the node's own value where the rule is given.
 double recomputed(const Node& node);

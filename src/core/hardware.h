@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "core/kernel.h"
 #include "core/model.h"
 
 namespace kvroof {
@@ -41,19 +42,6 @@ struct Link {
 /// How one op's memory and arithmetic times combine.
 enum class Overlap { max, sum };
 
-/// A linear layer in one arithmetic: t = launch + max(bytes/(fraction*BW), flops/(compute*peak)).
-struct LinearRate {
-  double fraction = 0;
-  Seconds launch;
-};
-
-/// Decode attention: t = launch + tile*(B*kv_heads)/cores + bytes/(fraction*BW).
-struct AttentionRate {
-  double fraction = 0;
-  Seconds launch;
-  Seconds tile;
-};
-
 /// In words, how well the constants of a time are known; it decides the width of the range.
 enum class Basis { measured_kernels, own_rows, family_default, vendor_figures, datasheet_only };
 
@@ -70,7 +58,8 @@ struct Achievable {
   double link = 0.7;           ///< share of the link's bandwidth a collective reaches
   Seconds layer;               ///< fixed time per layer not in the ops (SRAM parts: all of it)
   Seconds layer_per_1024_hidden;
-  Seconds step;  ///< fixed time per token
+  Seconds step;                        ///< fixed time per token
+  std::optional<Bandwidth> core_rate;  ///< what a matrix-vector kernel draws per core at most
   std::string source;
 
   const LinearRate& linear_rate(Arithmetic arithmetic) const;
@@ -100,6 +89,7 @@ struct Device {
   std::optional<double> watts;
   std::optional<Price> price;
   Achievable achievable;
+  KernelTable kernels;  ///< those timed on it, by engine
   std::string source;
   Confidence confidence = Confidence::C;
   std::vector<std::string> notes;

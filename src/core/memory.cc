@@ -28,6 +28,9 @@ Bytes usable_memory(const Device& device) {
   return sum;
 }
 
+/// A stage without caches holds any number, which stays that.
+i64 times(i64 count, i64 groups) { return std::min<i64>(count, i64(9e18) / groups) * groups; }
+
 /// Sequences a replica can hold with `room` on this stage, and the memory of that rank.
 Memory fit_stage(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& e,
                  i64 stage) {
@@ -46,12 +49,14 @@ Memory fit_stage(const Model& model, const Device& device, const Deployment& d, 
   Bytes room = m.usable - m.reserved - m.weights - m.runtime - m.activation;
   if (d.kv_room) room = *d.kv_room;
   m.kv_room = larger(room, Bytes{});
-  m.allocation = allocate(model, d, w, e, stage, m.kv_room);
+  Workload here = w;  // groups of data-parallel attention share the sequences
+  here.batch = ceil_div(w.batch, d.attention_dp);
+  m.allocation = allocate(model, d, here, e, stage, m.kv_room);
   m.kv_per_sequence = m.allocation.per_sequence;
-  m.max_sequences = room.value < 0 ? 0 : m.allocation.max_sequences;
-  m.max_tokens = room.value < 0 ? 0 : m.allocation.max_tokens;
+  m.max_sequences = room.value < 0 ? 0 : times(m.allocation.max_sequences, d.attention_dp);
+  m.max_tokens = room.value < 0 ? 0 : times(m.allocation.max_tokens, d.attention_dp);
   m.fits = room.value >= 0 && m.max_sequences >= w.batch;
-  if (!m.fits) m.shortfall = larger(Bytes{1}, double(w.batch) * m.kv_per_sequence - room);
+  if (!m.fits) m.shortfall = larger(Bytes{1}, double(here.batch) * m.kv_per_sequence - room);
   return m;
 }
 
@@ -74,8 +79,8 @@ const Format& format_of(const Model& model, const Deployment& deployment, Weight
 double split_share(Split split, const Attention& attention, const Deployment& d) {
   switch (split) {
     case Split::none: return 1;
-    case Split::kv_heads: return rank_share(attention, d.tp);
-    case Split::query_heads:
+    case Split::kv_heads: return rank_share(attention, d.attention_tp());
+    case Split::query_heads: return 1.0 / double(d.attention_tp());
     case Split::feed_forward:
     case Split::experts:
     case Split::vocabulary: return 1.0 / double(d.tp);
@@ -140,18 +145,19 @@ void check_count(std::vector<Problem>& found, const char* path, i64 value, i64 m
 }
 
 void check_heads_split(std::vector<Problem>& found, const Model& model, const Deployment& d, const Engine& e) {
+  i64 tp = d.attention_dp > 0 && d.tp % d.attention_dp == 0 ? d.attention_tp() : d.tp;
   for (const LayerGroup& g : model.layers) {
     i64 q = query_heads(g.attention);
-    if (q > 0 && q % d.tp != 0) {
-      found.push_back(
-          {"--tp", std::to_string(d.tp) + " does not divide the " + std::to_string(q) + " query heads of " + model.id,
-           "use a divisor of " + std::to_string(q)});
+    if (q > 0 && q % tp != 0) {
+      found.push_back({"--tp",
+                       std::to_string(tp) + " does not divide the " + std::to_string(q) + " query heads of " + model.id,
+                       "use a divisor of " + std::to_string(q)});
       return;
     }
     const Heads* h = heads_of(g.attention);
-    if (e.divides_heads && h && h->kv % d.tp != 0 && d.tp % h->kv != 0) {
+    if (e.divides_heads && h && h->kv % tp != 0 && tp % h->kv != 0) {
       found.push_back({"--tp",
-                       std::to_string(d.tp) + " neither divides the " + std::to_string(h->kv) + " KV heads of " +
+                       std::to_string(tp) + " neither divides the " + std::to_string(h->kv) + " KV heads of " +
                            model.id + " nor is a multiple of them, which " + e.id + " needs",
                        ""});
       return;
@@ -176,6 +182,10 @@ std::vector<Problem> problems(const Model& model, const Device& device, const De
          "is " + std::to_string(w.shared_prefix) + ", expected 0 to the context of " + std::to_string(w.context), ""});
   if (!found.empty()) return found;
   check_heads_split(found, model, d, e);
+  if (d.attention_dp < 1 || d.tp % std::max<i64>(1, d.attention_dp) != 0)
+    found.push_back({"--attention-dp",
+                     std::to_string(d.attention_dp) + " does not divide the " + std::to_string(d.tp) + " ranks of tp",
+                     ""});
   i64 layers = model.layer_count();
   if (d.pp > layers)
     found.push_back(

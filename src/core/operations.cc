@@ -68,6 +68,16 @@ void Pass::add(std::string_view name, double times, Seconds launch, Bytes bytes,
   if (peak) least_compute_ += times * (flops / *peak);
 }
 
+/// The share of the bandwidth a matrix in that format reaches: the device's, unless the engine's kernels reach less.
+double Pass::linear_fraction(const Format& f) const {
+  double fraction = device_.achievable.linear_rate(f.arithmetic).fraction;
+  if (f.name.size() > 2 && f.name.substr(f.name.size() - 2) == "_k") fraction *= engine_.k_quants;
+  const std::optional<Bandwidth>& core_rate = device_.achievable.core_rate;
+  if (engine_.matrix_vector && core_rate && device_.cores)
+    fraction = std::min(fraction, double(*device_.cores) * *core_rate / device_.memory[0].bandwidth);
+  return fraction;
+}
+
 void Pass::add_fixed(std::string_view name, Seconds seconds) {
   if (seconds.value <= 0) return;
   part(name).fixed += seconds;
@@ -82,20 +92,23 @@ void Pass::linears(const LayerGroup& g, double tokens) {
     if (cross && l.split == Split::kv_heads) continue;  // the encoder's keys and values are made once
     const Format& f = format_of(model_, d_, l.role);
     double share = split_share(l.split, g.attention, d_);
+    bool everywhere = l.split == Split::feed_forward || l.split == Split::experts || l.split == Split::vocabulary;
+    double rows = everywhere ? tokens : tokens / double(d_.attention_dp);  // a group attends to its own sequences
     double read = double(l.parameters) * share, least = read;
-    if (l.role == WeightRole::expert && moe) {
+    bool experts = l.role == WeightRole::expert && moe;
+    if (experts) {
       double one = double(l.parameters) / double(moe->experts);
-      read = one * distinct_experts(*moe, tokens) * share;
+      read = one * share *
+             (d_.ep > 1 ? double(d_.ep) * busiest_rank_experts(*moe, tokens, d_.ep) : distinct_experts(*moe, tokens));
       least = one * double(moe->top_k) * share;
     }
     const LinearRate& rate = device_.achievable.linear_rate(f.arithmetic);
-    add(l.role == WeightRole::expert ? "experts" : "weights", layers, l.fused ? Seconds{} : rate.launch,
-        scale_ * f.size(read, 1 << 20), rate.fraction, Flops{2.0 * tokens * double(l.active) * share}, f.arithmetic);
+    add(experts ? "experts" : "weights", layers, l.fused ? Seconds{} : rate.launch, scale_ * f.size(read, 1 << 20),
+        fraction, Flops{2.0 * rows * double(l.active) * share}, f.arithmetic);
     least_bytes_ += (layers * scale_) * f.size(least, 1 << 20);
   }
   Bytes small = scale_ * model_.weights.embeddings.size(double(small_weights(model_, g)), 1 << 20);
-  if (small.value > 0)
-    add("weights", layers, {}, small, device_.achievable.linear_rate(Arithmetic::bf16).fraction, {}, Arithmetic::bf16);
+  if (small.value > 0) add("weights", layers, {}, small, linear_fraction(format("bf16")), {}, Arithmetic::bf16);
   least_bytes_ += layers * small;
 }
 
@@ -105,19 +118,20 @@ Bytes Pass::prefix_bytes(const LayerGroup& g, i64 tokens) const {
   return whole && tokens > 0 ? layer_moved(g, tokens, d_) : Bytes{};
 }
 
-void Pass::decode_attention(const LayerGroup& g, double batch, i64 context, i64 shared_prefix) {
+void Pass::decode_attention(const LayerGroup& g, double batch, const Workload& w) {
   if (std::holds_alternative<NoAttention>(g.attention)) return;
-  double layers = double(g.count), share = rank_share(g.attention, d_.tp);
-  Bytes bytes = batch * share * layer_moved(g, context, d_);
-  i64 kept = kept_tokens(g.attention, context, d_.eviction);
-  Flops flops = batch / double(d_.tp) * attention_flops(g.attention, kept);
+  double layers = double(g.count), share = rank_share(g.attention, d_.attention_tp());
+  batch = std::ceil(batch / double(d_.attention_dp));  // the fullest group holds up the others
+  Bytes bytes = batch * share * layer_moved(g, w.context, d_);
+  i64 kept = kept_tokens(g.attention, w.context, d_.eviction);
+  Flops flops = batch * double(w.query_tokens) / double(d_.attention_tp()) * attention_flops(g.attention, kept);
   Arithmetic format = d_.cache.key.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16;
   const AttentionRate& rate = device_.achievable.attention_rate(format);
-  double tiles = batch * double(ceil_div(shards(g.attention), d_.tp));
-  Seconds tile = device_.cores ? tiles / double(*device_.cores) * rate.tile : Seconds{};
-  add("kv cache", layers, rate.launch + tile, bytes, rate.fraction, flops, format);
+  double tiles = batch * double(ceil_div(shards(g.attention), d_.attention_tp()));
+  double fraction = attention_share(rate, device_, tiles, kept);
+  add("kv cache", layers, rate.launch + tile_time(rate, device_, tiles), bytes, fraction, flops, format);
   // With cascade attention at its best a common prefix is read once, not once per sequence.
-  least_bytes_ += layers * (bytes - (batch - 1) * share * prefix_bytes(g, shared_prefix));
+  least_bytes_ += layers * (bytes - std::max(0.0, batch - 1) * share * prefix_bytes(g, w.shared_prefix));
 }
 
 void Pass::prefill_attention(const LayerGroup& g, double tokens, double cached) {
@@ -131,7 +145,7 @@ void Pass::prefill_attention(const LayerGroup& g, double tokens, double cached) 
     flops = tokens / double(d_.tp) *
             Flops{2.0 * double(latent->query_heads) * double(latent->nope_dim + latent->rope_dim + latent->value_dim) *
                   double(attended)};
-  double share = rank_share(g.attention, d_.tp);
+  double share = rank_share(g.attention, d_.attention_tp());
   Bytes bytes = share * layer_moved(g, i64(cached + tokens), d_);
   const AttentionRate& rate = device_.achievable.attention_rate(Arithmetic::bf16);
   add("kv cache", double(g.count), rate.launch, bytes, rate.fraction, flops, Arithmetic::bf16);
@@ -142,7 +156,10 @@ void Pass::collectives(const LayerGroup& g, double tokens) {
   bool mixer = !std::holds_alternative<NoAttention>(g.attention),
        ff = !std::holds_alternative<NoFeedForward>(g.feed_forward);
   Bytes payload{tokens * double(model_.hidden) * 2};
-  add_fixed("collectives", double(g.count) * double(int(mixer) + int(ff)) * all_reduce(device_, payload, d_.tp));
+  // Under data-parallel attention a gather before and a scatter after the feed-forward stand for its all-reduce.
+  Seconds after_mixer = all_reduce(device_, 1.0 / double(d_.attention_dp) * payload, d_.attention_tp());
+  Seconds after_ff = all_reduce(device_, payload, d_.tp);
+  add_fixed("collectives", double(g.count) * (double(mixer) * after_mixer + double(ff) * after_ff));
 }
 
 /// The head reads all of its matrix; a tied head reads the input embedding. The final norm rides along.
@@ -152,23 +169,26 @@ void Pass::head(double rows) {
   const Format& f = embedding_format(model_, d_);
   const LinearRate& rate = device_.achievable.linear_rate(f.arithmetic);
   Bytes bytes = scale_ * f.size(count, 1 << 20);
-  add("head", 1, rate.launch, bytes, rate.fraction, Flops{2.0 * rows * count}, f.arithmetic);
+  add("head", 1, rate.launch, bytes, linear_fraction(f), Flops{2.0 * rows * count}, f.arithmetic);
   least_bytes_ += bytes;
   if (p.other == 0) return;
   const Format& linear = format_of(model_, d_, WeightRole::linear);
   double share = double(p.other) / double(d_.tp);
   Bytes others = scale_ * linear.size(share, 1 << 20);
-  add("weights", 1, {}, others, device_.achievable.linear_rate(linear.arithmetic).fraction, Flops{2.0 * rows * share},
-      linear.arithmetic);
+  add("weights", 1, {}, others, linear_fraction(linear), Flops{2.0 * rows * share}, linear.arithmetic);
   least_bytes_ += others;
 }
 
 void Pass::overheads(double batch) {
   const Achievable& a = device_.achievable;
-  double layers = double(model_.layer_count());
+  double layers = double(model_.layer_count()), moe_layers = 0;
+  for (const LayerGroup& g : model_.layers)
+    if (std::holds_alternative<MoeFeedForward>(g.feed_forward)) moe_layers += double(g.count);
+  double sequences = std::ceil(batch / double(d_.attention_dp));  // each group schedules its own
   add_fixed("layer overhead", layers * (engine_.layer + std::log2(double(d_.tp)) * engine_.layer_per_log2_tp + a.layer +
-                                        double(model_.hidden) / 1024.0 * a.layer_per_1024_hidden));
-  add_fixed("step overhead", a.step + engine_.step + batch * engine_.sequence);
+                                        double(model_.hidden) / 1024.0 * a.layer_per_1024_hidden) +
+                                  moe_layers * engine_.moe_layer);
+  add_fixed("step overhead", a.step + engine_.step + sequences * (engine_.sequence + layers * engine_.sequence_layer));
   if (d_.pp > 1) add_fixed("stage hops", double(d_.pp - 1) * a.hop);
 }
 
@@ -186,18 +206,28 @@ Seconds Pass::seconds() const {
   return sum;
 }
 
+namespace {
+
+/// The expected largest of `count` standard normal draws, at powers of two (order statistics; Harter 1961).
+double largest_of(i64 count) {
+  constexpr double at[] = {0, 0.5642, 1.0294, 1.4236, 1.7660, 2.0697, 2.3437, 2.5947, 2.8269};
+  double log = std::min(8.0, std::log2(double(count)));
+  int below = std::min(7, int(log));
+  return at[below] + (log - below) * (at[below + 1] - at[below]);
+}
+
+}  // namespace
+
 double distinct_experts(const MoeFeedForward& moe, double tokens) {
   double experts = double(moe.experts), k = double(moe.top_k);
   if (moe.top_k >= moe.experts) return experts;
   return std::max(k, experts * -std::expm1(tokens * std::log1p(-k / experts)));
 }
 
-Seconds linear_time(const Device& device, const Format& format, double elements, double rows) {
-  const LinearRate& rate = device.achievable.linear_rate(format.arithmetic);
-  Seconds memory = format.size(elements, 1 << 20) / (rate.fraction * device.memory[0].bandwidth);
-  std::optional<FlopRate> peak = device.peak_for(format.arithmetic);
-  Seconds compute = peak ? Flops{2 * elements * rows} / (device.achievable.compute * *peak) : Seconds{};
-  return rate.launch + (device.achievable.overlap == Overlap::max ? larger(memory, compute) : memory + compute);
+double busiest_rank_experts(const MoeFeedForward& moe, double tokens, i64 ranks) {
+  double held = double(moe.experts) / double(ranks), touched = distinct_experts(moe, tokens) / double(moe.experts);
+  double spread = std::sqrt(held * touched * (1 - touched));
+  return std::min(held, held * touched + largest_of(ranks) * spread);
 }
 
 Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {
@@ -206,8 +236,9 @@ Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {
   Seconds latency = a.all_reduce[tp <= 2 ? 0 : tp <= 4 ? 1 : 2];
   bool in_domain = device.link && tp <= device.link->domain;
   std::optional<Bandwidth> across = device.network ? device.network : device.host_link;
+  if (!device.link && !across) return latency;  // unpublished: problems() refuses it, a measured row is told so
   Bandwidth link = in_domain ? (tp == 2 && device.link->pair ? *device.link->pair : device.link->per_direction)
-                             : across.value_or(device.link ? device.link->per_direction : Bandwidth{1e9});
+                             : across.value_or(device.link ? device.link->per_direction : Bandwidth{});
   if (!in_domain) latency = larger(latency, a.network_latency);
   if (tp > 8) latency = latency * (std::log2(double(tp)) / 3.0);
   return latency + 2.0 * double(tp - 1) / double(tp) * payload / (a.link * link);
@@ -216,8 +247,8 @@ Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {
 Bytes resident_bytes(const Model& model, const Deployment& d, const Workload& w) {
   Bytes sum = rank_weights(model, d, 0);
   for (const LayerGroup& g : model.layers)
-    sum += double(w.batch) * double(ceil_div(g.count, d.pp)) * rank_share(g.attention, d.tp) *
-           layer_stored(g, w.context, d);
+    sum += double(ceil_div(w.batch, d.attention_dp)) * double(ceil_div(g.count, d.pp)) *
+           rank_share(g.attention, d.attention_tp()) * layer_stored(g, w.context, d);
   return sum;
 }
 

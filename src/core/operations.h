@@ -46,8 +46,8 @@ class Pass {
 
   /// The matrices of a layer group over `tokens` rows; experts are read as far as the tokens touch them.
   void linears(const LayerGroup& group, double tokens);
-  /// Decode attention of `batch` sequences with `context` cached tokens each.
-  void decode_attention(const LayerGroup& group, double batch, i64 context, i64 shared_prefix);
+  /// Decode attention of `batch` sequences, each with the workload's cached tokens, prefix and new tokens.
+  void decode_attention(const LayerGroup& group, double batch, const Workload& workload);
   /// Causal attention of a prompt: `tokens` new ones after `cached` that are already there.
   void prefill_attention(const LayerGroup& group, double tokens, double cached);
   /// The all-reduces after a layer's mixer and feed-forward.
@@ -65,6 +65,7 @@ class Pass {
 
  private:
   StepPart& part(std::string_view name);
+  double linear_fraction(const Format& format) const;
   void add(std::string_view name, double times, Seconds launch, Bytes bytes, double fraction, Flops flops,
            Arithmetic arithmetic);
   void add_fixed(std::string_view name, Seconds seconds);
@@ -84,8 +85,8 @@ class Pass {
 /// Distinct experts that `tokens` tokens touch under uniform routing: an upper estimate of what a step reads.
 double distinct_experts(const MoeFeedForward& moe, double tokens);
 
-/// One matrix of `elements` in `format` times `rows` rows, its launch included, from the fastest tier.
-Seconds linear_time(const Device& device, const Format& format, double elements, double rows);
+/// Distinct experts on the busiest of `ranks` that share them evenly: what the others wait for.
+double busiest_rank_experts(const MoeFeedForward& moe, double tokens, i64 ranks);
 
 /// An all-reduce of `payload` bytes over tp ranks: latency, then the payload over the link. In the scale-up domain or,
 /// beyond it, across the network.

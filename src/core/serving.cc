@@ -6,70 +6,6 @@
 namespace kvroof {
 namespace {
 
-/// Step time as a function of a real number of sequences: between whole ones it is a straight line.
-class StepCurve {
- public:
-  StepCurve(const Model& m, const Device& dev, const Deployment& d, const Engine& e, i64 context)
-      : m_(m), dev_(dev), d_(d), e_(e), context_(context) {}
-  double operator()(double batch) const {
-    batch = std::max(1.0, batch);
-    double below = std::floor(batch), above = std::ceil(batch);
-    double low = at(i64(below));
-    return above == below ? low : low + (batch - below) * (at(i64(above)) - low);
-  }
-
- private:
-  double at(i64 batch) const { return decode_step(m_, dev_, d_, {context_, batch, 0}, e_, {1, 1}).expected.value; }
-  const Model& m_;
-  const Device& dev_;
-  const Deployment& d_;
-  const Engine& e_;
-  i64 context_;
-};
-
-/// One replica at a throughput of X requests a second.
-struct Point {
-  double tpot = 0;
-  double ttft = 0;
-  double decoding = 0;
-  bool possible = false;
-  double in_system(double x, double tokens) const { return x * (ttft + tokens * tpot); }
-};
-
-/// What the loop is at throughput `x` with about `requests` in the system. Not possible where prefill takes all of the
-/// time, or decoding can't keep up with it.
-Point at_throughput(double x, double requests, const StepCurve& step, double tokens, double prefill, double stages,
-                    double overlap, double most) {
-  Point p;
-  double others = std::max(0.0, 1 - 1 / std::max(1.0, requests));  // a request does not hold up itself
-  double used = x * prefill / stages;  // prompts in different stages don't wait for each other
-  if (used >= 1) return p;
-  double busy = others * used * (1 - overlap);
-  p.tpot = step(1) / (1 - busy);
-  for (int i = 0; i < 200; ++i) {
-    double next = step(std::min(most, x * tokens * p.tpot)) / (1 - busy);
-    if (!(next > p.tpot * (1 + 1e-9))) break;
-    p.tpot = next;
-  }
-  p.decoding = x * tokens * p.tpot;
-  double queue = others * used / (2 * (1 - used)) * prefill;  // another prompt is being read when this one arrives
-  p.ttft = prefill + queue + others * p.tpot / 2;             // and a step is under way
-  p.possible = p.decoding <= most * (1 + 1e-6);
-  return p;
-}
-
-void set(Serving& s, const Point& p, double x, double running) {
-  s.tpot = {p.tpot};
-  s.ttft = {p.ttft};
-  s.decoding = p.decoding;
-  s.running = running;
-  s.requests_per_second = x;
-}
-
-}  // namespace
-
-namespace {
-
 Seconds chunk_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, double chunk,
                    double cached) {
   Pass pass(m, device, d, e, rank_weights(m, d, 0));
@@ -100,61 +36,130 @@ Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, 
   return sum;
 }
 
-Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
-              i64 capacity, const RangeRule& range) {
+double StepCurve::operator()(double batch) {
+  batch = std::max(1.0, batch);
+  double below = std::floor(batch), above = std::ceil(batch);
+  double low = at(i64(below));
+  return above == below ? low : low + (batch - below) * (at(i64(above)) - low);
+}
+
+double StepCurve::at(i64 batch) {
+  if (std::size_t(batch) >= known_.size()) known_.resize(std::size_t(batch) * 2, 0);
+  double& known = known_[std::size_t(batch)];
+  if (known == 0) known = decode_step(model_, device_, d_, {context_, batch, 0}, engine_, {1, 1}).expected.value;
+  return known;
+}
+
+/// One replica at a throughput of X requests a second.
+struct Server::Point {
+  double tpot = 0;
+  double ttft = 0;
+  double decoding = 0;
+  bool possible = false;
+  double in_system(double x, double tokens) const { return x * (ttft + tokens * tpot); }
+  void set(Serving& s, double x, double running) const {
+    s.tpot = {tpot};
+    s.ttft = {ttft};
+    s.decoding = decoding;
+    s.running = running;
+    s.requests_per_second = x;
+  }
+};
+
+Server::Server(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
+               i64 capacity, const RangeRule& range)
+    : model_(m),
+      device_(device),
+      d_(d),
+      engine_(e),
+      range_(range),
+      step_(m, device, d, e, load.input + load.output / 2),
+      prefill_(prefill_time(m, device, d, e, load.input, load.cache_hit)),
+      context_(load.input + load.output / 2),
+      most_(double(std::min<i64>(capacity, 1 << 16))),
+      tokens_(double(load.output - 1)),
+      output_(double(load.output)),
+      stages_(e.pipelined ? double(d.pp) : 1) {}
+
+/// What the loop is at throughput `x` with about `requests` in the system. Not possible where prefill takes all of the
+/// time, or decoding can't keep up with it.
+Server::Point Server::at(double x, double requests) {
+  Point p;
+  double prefill = prefill_.value, stages = std::min(stages_, std::max(1.0, requests));
+  double others = std::max(0.0, 1 - 1 / std::max(1.0, requests));  // a request does not hold up itself
+  double used = x * prefill / stages;  // prompts in different stages don't wait for each other
+  if (used >= 1) return p;
+  double busy = others * used * (1 - engine_.prefill_overlap);
+  p.tpot = step_(1) / (1 - busy);
+  for (int i = 0; i < 200; ++i) {
+    double next = step_(std::min(most_, x * tokens_ * p.tpot)) / (1 - busy);
+    if (!(next > p.tpot * (1 + 1e-9))) break;
+    p.tpot = next;
+  }
+  p.decoding = x * tokens_ * p.tpot;
+  double queue = others * used / (2 * (1 - used)) * prefill;  // another prompt is being read when this one arrives
+  p.ttft = prefill + queue + others * p.tpot / 2;             // and a step is under way
+  p.possible = p.decoding <= most_ * (1 + 1e-6);
+  return p;
+}
+
+/// Requests in the system grow with the throughput, so the one that a number of requests reaches is found by bisection.
+void Server::reach(Serving& s, double running) {
+  double low = 0, high = 1 / prefill_.value * stages_;
+  for (int i = 0; i < 60; ++i) {
+    double x = (low + high) / 2;
+    Point p = at(x, running);
+    (p.possible && p.in_system(x, tokens_) < running ? low : high) = x;
+  }
+  at(low, running).set(s, low, running);
+}
+
+/// A rate settles at the number of requests it keeps in the system, or can't be kept up with.
+void Server::settle(Serving& s, double rate, double replicas) {
+  double x = rate / replicas, requests = 1;
+  Point p;
+  for (int i = 0; i < 30; ++i) {
+    p = at(x, requests);
+    if (!p.possible) break;
+    requests = p.in_system(x, tokens_);
+  }
+  s.stable = p.possible && requests <= most_;
+  if (s.stable)
+    p.set(s, x, requests);
+  else
+    reach(s, most_);
+  s.concurrency = s.running * replicas;
+}
+
+Serving Server::operator()(const Load& load, i64 count) {
   Serving s;
-  s.basis = device.achievable.basis;
-  s.prefill = prefill_time(m, device, d, e, load.input, load.cache_hit);
-  s.stable = capacity > 0;
+  s.basis = device_.achievable.basis;
+  s.prefill = prefill_;
+  s.stable = most_ > 0;
   if (!s.stable) return s;
-  double replicas = double(d.dp), most = double(std::min<i64>(capacity, 1 << 16));
-  double tokens = double(load.output - 1), prefill = s.prefill.value, stages = e.pipelined ? double(d.pp) : 1;
-  StepCurve step(m, device, d, e, load.input + load.output / 2);
-  auto at = [&](double x, double requests) {
-    return at_throughput(x, requests, step, tokens, prefill, std::min(stages, std::max(1.0, requests)),
-                         e.prefill_overlap, most);
-  };
-  // Requests in the system grow with the throughput, so the one that a number of requests reaches is found by
-  // bisection.
-  auto reached = [&](double running) {
-    double low = 0, high = 1 / prefill * stages;
-    for (int i = 0; i < 60; ++i) {
-      double x = (low + high) / 2;
-      Point p = at(x, running);
-      (p.possible && p.in_system(x, tokens) < running ? low : high) = x;
-    }
-    set(s, at(low, running), low, running);
-  };
+  double replicas = double(count);
   if (load.rate > 0) {
-    double x = load.rate / replicas, requests = 1;
-    Point p;
-    for (int i = 0; i < 30; ++i) {
-      p = at(x, requests);
-      if (!p.possible) break;
-      requests = p.in_system(x, tokens);
-    }
-    s.stable = p.possible && requests <= most;
-    if (s.stable)
-      set(s, p, x, requests);
-    else
-      reached(most);
-    s.concurrency = s.running * replicas;
+    settle(s, load.rate, replicas);
   } else {
-    double here = load.concurrency / replicas, running = std::max(std::min(1.0, most), std::min(here, most));
-    reached(running);
+    double here = load.concurrency / replicas, running = std::max(std::min(1.0, most_), std::min(here, most_));
+    reach(s, running);
     s.concurrency = load.concurrency;
     if (here > running)
       s.ttft += Seconds{(here - running) / s.requests_per_second};  // those that do not fit wait for others to finish
   }
-  Step least =
-      decode_step(m, device, d, {load.input + load.output / 2, std::max<i64>(1, i64(s.decoding)), 0}, e, range);
-  s.tpot_low = larger(least.floor, range.low * s.tpot);
-  s.tpot_high = larger(s.tpot, range.high * s.tpot);
+  Step least = decode_step(model_, device_, d_, {context_, std::max<i64>(1, i64(s.decoding)), 0}, engine_, range_);
+  s.tpot_low = larger(least.floor, range_.low * s.tpot);
+  s.tpot_high = larger(s.tpot, range_.high * s.tpot);
   s.requests_per_second *= replicas;
   s.running *= replicas;
   s.decoding *= replicas;
-  s.tokens_per_second = s.requests_per_second * double(load.output);
+  s.tokens_per_second = s.requests_per_second * output_;
   return s;
+}
+
+Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
+              i64 capacity, const RangeRule& range) {
+  return Server(m, device, d, e, load, capacity, range)(load, d.dp);
 }
 
 std::vector<Problem> problems(const Load& load) {

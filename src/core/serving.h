@@ -37,6 +37,53 @@ struct Serving {
 Seconds prefill_time(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
                      i64 input, double cache_hit);
 
+/// Step time as a function of a real number of sequences: between whole ones it is a straight line. What was asked once
+/// is remembered.
+class StepCurve {
+ public:
+  StepCurve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine, i64 context)
+      : model_(model), device_(device), d_(deployment), engine_(engine), context_(context) {}
+  double operator()(double batch);
+
+ private:
+  double at(i64 batch);
+  const Model& model_;
+  const Device& device_;
+  const Deployment& d_;
+  const Engine& engine_;
+  i64 context_;
+  std::vector<double> known_;  ///< by batch; 0 where it was not asked yet
+};
+
+/// A deployment that is asked about many loads of the same prompts and answers. The references must outlive it.
+class Server {
+ public:
+  /// `capacity`: sequences of input + output tokens that fit the memory of one replica.
+  Server(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine, const Load& load,
+         i64 capacity, const RangeRule& range);
+  /// Under `concurrency` or `rate` of the load, shared evenly by the replicas.
+  Serving operator()(const Load& load, i64 replicas);
+
+ private:
+  struct Point;
+  Point at(double throughput, double requests);
+  void reach(Serving& s, double running);
+  void settle(Serving& s, double rate, double replicas);
+
+  const Model& model_;
+  const Device& device_;
+  const Deployment& d_;
+  const Engine& engine_;
+  RangeRule range_;
+  StepCurve step_;
+  Seconds prefill_;
+  i64 context_;    ///< in the middle of an answer
+  double most_;    ///< requests a replica admits
+  double tokens_;  ///< of a request that a step each makes
+  double output_;
+  double stages_;
+};
+
 /// The deployment under the load, shared evenly by its replicas. `capacity`: sequences of input + output tokens that
 /// fit the memory of one replica.
 Serving serve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,

@@ -38,12 +38,13 @@ Step decode_step(const Model& model, const Device& device, const Deployment& d, 
   double in_flight = engine.pipelined ? double(std::min(d.pp, w.batch)) : 1;
   double batch = std::ceil(double(w.batch) / in_flight);
   Pass pass(model, device, d, engine, resident_bytes(model, d, w));
+  double rows = batch * double(w.query_tokens);
   for (const LayerGroup& g : model.layers) {
-    pass.linears(g, batch);
-    pass.decode_attention(g, batch, w.context, w.shared_prefix);
-    pass.collectives(g, batch);
+    pass.linears(g, rows);
+    pass.decode_attention(g, batch, w);
+    pass.collectives(g, rows);
   }
-  pass.head(batch);
+  pass.head(rows);
   pass.overheads(batch);
 
   Step s;

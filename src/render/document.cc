@@ -69,17 +69,6 @@ std::string without_trailing_spaces(std::string line) {
   return line;
 }
 
-std::string measured(const Node& node) {
-  switch (node.measure) {
-    case Measure::bytes: return size({node.value});
-    case Measure::seconds: return duration({node.value});
-    case Measure::bandwidth: return bandwidth({node.value});
-    case Measure::count: return count(node.value);
-    case Measure::ratio: return ratio(node.value);
-  }
-  return {};
-}
-
 struct TreeLine {
   std::string left, value, why;
 };
@@ -88,7 +77,7 @@ void tree_lines(const Node& node, const std::string& first, const std::string& r
   std::string why = node.why;
   if (node.rule != Rule::given && !node.parts.empty())
     why = std::string(name_of(node.rule)) + (why.empty() ? "" : ": " + why);
-  out.push_back({first + node.label, measured(node), why});
+  out.push_back({first + node.label, measured(node.value, node.measure), why});
   for (std::size_t i = 0; i < node.parts.size(); ++i) {
     bool last = i + 1 == node.parts.size();
     tree_lines(node.parts[i], rest + (last ? "└ " : "├ "), rest + (last ? "  " : "│ "), out);

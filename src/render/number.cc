@@ -59,6 +59,28 @@ std::string percent(double share) { return significant(share * 100, 3) + " %"; }
 std::string speed_of(double tokens_per_second) { return significant(tokens_per_second) + " tok/s"; }
 std::string ratio(double value) { return significant(value, 3) + "x"; }
 
+std::string money(double dollars) {
+  return dollars >= 1 || dollars == 0 ? "$" + grouped(fmt::format("{:.2f}", dollars)) : "$" + significant(dollars, 3);
+}
+
+std::string measured(double value, Measure measure) {
+  switch (measure) {
+    case Measure::bytes: return size({value});
+    case Measure::seconds: return duration({value});
+    case Measure::bandwidth: return bandwidth({value});
+    case Measure::count: return value == std::floor(value) ? count(value) : significant(value, 3);
+    case Measure::ratio: return ratio(value);
+    case Measure::token_rate: return speed_of(value);
+    case Measure::request_rate: return significant(value, 3) + " req/s";
+    case Measure::dollars_per_hour: return money(value) + "/h";
+    case Measure::dollars: return money(value);
+    case Measure::watts: return significant(value) + " W";
+    case Measure::joules: return significant(value, 3) + " J";
+    case Measure::flag: return value != 0 ? "yes" : "no";
+  }
+  return {};
+}
+
 std::string parameters(double number) {
   if (number >= 0.99995e12) return significant(number / 1e12, 4) + " T";
   if (number >= 0.99995e9) return significant(number / 1e9, 4) + " B";

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "core/measure.h"
 #include "core/quantity.h"
 
 namespace kvroof {
@@ -20,5 +21,8 @@ std::string percent(double share);                      ///< 12.3 %
 std::string parameters(double number);                  ///< 8.03 B
 std::string speed_of(double tokens_per_second);         ///< 75.8 tok/s
 std::string ratio(double value);                        ///< 1.23x
+std::string money(double dollars);                      ///< $12.40, $0.0231
+/// By what it measures, with its unit.
+std::string measured(double value, Measure measure);
 
 }  // namespace kvroof

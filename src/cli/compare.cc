@@ -1,0 +1,257 @@
+// `kvroof compare CASE CASE...`: estimates side by side, their ratios, and which parts make the difference.
+//
+// A case is what one writes after `kvroof estimate`; one after the first says only what it does differently.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/describe.h"
+#include "cli/metric_options.h"
+#include "cli/setup_options.h"
+#include "core/difference.h"
+#include "render/number.h"
+
+namespace kvroof {
+namespace {
+
+struct CompareOptions {
+  SetupOptions shared;
+  OutputOptions output;
+  CatalogOptions catalog;
+  std::vector<std::string> cases;
+};
+
+/// One column of the comparison.
+struct Side {
+  std::string letter, text;
+  Setup setup;
+  Memory memory;
+  Step step;
+  std::optional<Serving> serving;
+
+  Outcome outcome() const {
+    bool fits = memory.fits;
+    return {setup, memory, fits ? &step : nullptr, fits && serving && serving->stable ? &*serving : nullptr};
+  }
+};
+
+void add_case_options(CLI::App& app, SetupOptions& o) {
+  add_shape_options(app, o.model);
+  add_what_if_options(app, o.hardware);
+  add_workload_options(app, o);
+  add_options(app, o.layout);
+  add_options(app, o.cache);
+}
+
+/// The options of a case: those of `before` with what its text changes.
+SetupOptions case_of(const std::string& letter, const std::string& text, const SetupOptions& before,
+                     const Catalog& catalog) {
+  SetupOptions o = before;
+  std::vector<std::string> words;
+  CLI::App app;
+  app.add_option("words", words)->expected(0, 2);
+  add_case_options(app, o);
+  try {
+    app.parse(text);
+  } catch (const CLI::ParseError& e) { throw InputError{fmt::format("case {} '{}': {}\n", letter, text, e.what())}; }
+  if (words.size() == 2) {
+    o.model.model = words[0];
+    o.hardware.device = words[1];
+  } else if (words.size() == 1) {
+    (catalog.has("devices", words[0]) ? o.hardware.device : o.model.model) = words[0];
+  }
+  if (o.model.model.empty() || o.hardware.device.empty())
+    throw InputError{
+        fmt::format("case {} '{}': needs a model and a device, such as 'llama-3.1-8b h100-sxm'\n", letter, text)};
+  return o;
+}
+
+/// An option that no command has is a slip; one with more words behind it in the same argument is a case.
+std::vector<std::string> cases_of(const std::vector<std::string>& rest) {
+  for (const std::string& text : rest)
+    if (text.starts_with("-") && text.find_first_of(" =") == std::string::npos)
+      throw InputError{"unknown option '" + text + "'\n  a case of options alone goes in quotes, such as '--tp 2'\n"};
+  return rest;
+}
+
+std::vector<Side> sides_of(const CompareOptions& o, const Catalog& catalog) {
+  std::vector<Side> sides;
+  SetupOptions first = o.shared;
+  for (std::size_t i = 0; i < o.cases.size(); ++i) {
+    std::string letter(1, char('A' + i));
+    SetupOptions options = case_of(letter, o.cases[i], first, catalog);
+    if (i == 0) first = options;
+    try {
+      Setup setup = setup_of(options, catalog);
+      Side side{letter, o.cases[i], setup, setup.memory(), setup.step(), {}};
+      if (std::optional<Load> load = load_of(options)) side.serving = setup.serve(*load);
+      sides.push_back(std::move(side));
+    } catch (const InputError& e) { throw InputError{fmt::format("case {}: {}", letter, e.message)}; }
+  }
+  return sides;
+}
+
+std::string described(const Side& s) {
+  const Deployment& d = s.setup.d;
+  std::string layout;
+  for (auto [name, ranks] : {std::pair("tp", d.tp), std::pair("pp", d.pp), std::pair("dp", d.dp)})
+    if (ranks > 1) layout += fmt::format(", {} {}", name, ranks);
+  return fmt::format("{} on {} x {}{}, {} weights, {} KV, engine {}, {} tokens, batch {}", s.setup.model.name,
+                     d.devices(), s.setup.device.name, layout, weight_format_of(s.setup.model, d),
+                     cache_format_of(d.cache), s.setup.engine.id, count(double(s.setup.w.context)),
+                     count(double(s.setup.w.batch)));
+}
+
+struct ComparePage {
+  const std::vector<Side>& sides;
+  Document doc = {};
+
+  void head();
+  void figures();
+  void differences(const Side& b);
+  void add_difference(const Side& b, const char* key, const std::string& title, const Difference& d);
+};
+
+void ComparePage::head() {
+  doc.json = {{"schema_version", 1}, {"command", "compare"}, {"cases", Json::array()}};
+  Facts facts;
+  for (const Side& s : sides) {
+    facts.rows.push_back({s.letter, described(s)});
+    Json figures = Json::object();
+    for (const Metric& m : metrics()) {
+      Cell cell = cell_of(m, s.outcome());
+      if (cell.kind == Cell::Kind::word) figures[std::string(m.key)] = std::string(cell.word);
+      if (cell.kind == Cell::Kind::number && m.measure == Measure::flag) figures[std::string(m.key)] = cell.number != 0;
+      if (cell.kind == Cell::Kind::number && m.measure != Measure::flag) figures[std::string(m.key)] = cell.number;
+    }
+    doc.json["cases"].push_back({{"case", s.letter},
+                                 {"arguments", s.text},
+                                 {"model", s.setup.model.id},
+                                 {"hardware", s.setup.device.id},
+                                 {"metrics", figures}});
+  }
+  doc.blocks.push_back(facts);
+}
+
+std::string printed(const Cell& cell) {
+  if (cell.kind == Cell::Kind::absent) return "-";
+  if (cell.kind == Cell::Kind::number) return measured(cell.number, cell.measure);
+  return std::string(cell.word.substr(0, cell.word.find(' ')));  // memory, compute; measured, family, datasheet
+}
+
+void ComparePage::figures() {
+  Table table{{"<"}, {}};
+  doc.csv.columns = {"metric"};
+  for (const Side& s : sides) {
+    table.columns.push_back(s.letter);
+    doc.csv.columns.push_back(s.letter);
+    if (&s != &sides.front()) table.columns.push_back(s.letter + "/A");
+  }
+  for (const Metric& m : metrics()) {
+    std::vector<std::string> row = {std::string(m.name)}, data = {std::string(m.key)};
+    Cell first = cell_of(m, sides[0].outcome());
+    bool known = false;
+    for (const Side& s : sides) {
+      Cell cell = cell_of(m, s.outcome());
+      known |= cell.kind != Cell::Kind::absent;
+      row.push_back(printed(cell));
+      data.push_back(cell.kind == Cell::Kind::number ? fmt::format("{}", cell.number) : std::string(cell.word));
+      bool both = cell.kind == Cell::Kind::number && first.kind == Cell::Kind::number && first.number != 0 &&
+                  m.measure != Measure::flag;
+      if (&s != &sides.front()) row.push_back(both ? ratio(cell.number / first.number) : "");
+    }
+    if (!known || (m.name == "shortfall" && sides[0].memory.fits && sides.back().memory.fits)) continue;
+    table.rows.push_back(row);
+    doc.csv.rows.push_back(data);
+  }
+  doc.blocks.push_back(Heading{"Side by side"});
+  doc.blocks.push_back(table);
+}
+
+Json json_of(const Difference& d) {
+  Json j = {{"label", d.label}, {"unit", name_of(d.measure)}, {"a", d.a}, {"b", d.b}, {"difference", d.value()}};
+  for (const Difference& part : d.parts) j["parts"].push_back(json_of(part));
+  return j;
+}
+
+void add_rows(Table& table, const Difference& d, double whole, const std::string& indent) {
+  if (d.value() == 0 && !indent.empty()) return;
+  std::string change = (d.value() > 0 ? "+" : "") + measured(d.value(), d.measure);
+  table.rows.push_back({indent + d.label, measured(d.a, d.measure), measured(d.b, d.measure), change,
+                        whole == 0 ? "" : percent(d.value() / whole)});
+  bool tells_more = d.parts.size() > 1 || (d.parts.size() == 1 && indent.empty());
+  if (tells_more)
+    for (const Difference& part : d.parts) add_rows(table, part, whole, indent + "  ");
+}
+
+void ComparePage::add_difference(const Side& b, const char* key, const std::string& title, const Difference& d) {
+  doc.blocks.push_back(Heading{title});
+  Table table{{"<", "A", b.letter, b.letter + " - A", "share"}, {}};
+  add_rows(table, d, d.value(), "");
+  doc.blocks.push_back(table);
+  doc.json["differences"][b.letter][key] = json_of(d);
+}
+
+/// Steps where both fit, and the room for KV.
+void ComparePage::differences(const Side& b) {
+  const Side& a = sides.front();
+  if (a.memory.fits && b.memory.fits) {
+    Difference d = difference(explain_step(a.step), explain_step(b.step));
+    add_difference(b, "step",
+                   d.value() == 0 ? fmt::format("{}'s step takes as long as A's", b.letter)
+                                  : fmt::format("Why {}'s step is {} {}", b.letter, duration({std::abs(d.value())}),
+                                                d.value() < 0 ? "shorter" : "longer"),
+                   d);
+    bool overlap = a.step.low <= b.step.high && b.step.low <= a.step.high;
+    if (overlap && d.value() != 0)
+      doc.blocks.push_back(Paragraph{"The 80 % ranges overlap: which of them is faster is likely, not sure."});
+  }
+  Difference room = difference(explain_memory(a.setup.model, a.setup.device, a.memory),
+                               explain_memory(b.setup.model, b.setup.device, b.memory));
+  if (room.value() != 0)
+    add_difference(b, "kv_room",
+                   fmt::format("Why {} has {} {} room for KV on a rank", b.letter, size({std::abs(room.value())}),
+                               room.value() < 0 ? "less" : "more"),
+                   room);
+}
+
+int run(const CompareOptions& o) {
+  refuse_yaml(o.output);
+  if (o.cases.size() < 2) throw InputError{"compare: needs two cases or more\n"};
+  if (o.cases.size() > 26) throw InputError{"compare: takes at most 26 cases; 'kvroof sweep' takes more\n"};
+  Catalog catalog = catalog_of(o.catalog);
+  std::vector<Side> sides = sides_of(o, catalog);
+  ComparePage page{sides};
+  page.head();
+  page.figures();
+  for (std::size_t i = 1; i < sides.size(); ++i) page.differences(sides[i]);
+  print(page.doc, o.output);
+  return std::all_of(sides.begin(), sides.end(), [](const Side& s) { return s.memory.fits; }) ? 0 : 1;
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, int& exit_code) {
+  auto o = std::make_shared<CompareOptions>();
+  describe(app,
+           "  kvroof compare CASE CASE... [OPTIONS]\n\n"
+           "  kvroof compare 'llama-3.1-8b h100-sxm' mi300x --batch 32\n"
+           "  kvroof compare 'llama-3.1-70b h100-sxm --tp 4' '--kv-dtype fp8' '--weights fp8 --tp 2'\n"
+           "  kvroof compare 'llama-3.1-8b l40s' qwen3-8b --context 32k --json\n\n"
+           "A case is what follows 'kvroof estimate'; those after the first say only what differs from it,\n"
+           "a device or a model alone included. Options outside of the cases are of all.\n"
+           "Exit code 0: all fit; 1: one does not; 2: bad input.");
+  app.allow_extras();  // the cases: one that starts with an option must not be taken for one
+  add_case_options(app, o->shared);
+  add_options(app, o->catalog);
+  add_options(app, o->output);
+  app.callback([o, &app, &exit_code] {
+    o->cases = cases_of(app.remaining());
+    exit_code = run(*o);
+  });
+}
+
+}  // namespace kvroof

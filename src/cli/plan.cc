@@ -1,0 +1,222 @@
+// `kvroof plan MODEL`: which devices, how many and laid out how serve these users within these times, at what cost,
+// and why not the others.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "cli/axes.h"
+#include "cli/commands.h"
+#include "cli/plan_page.h"
+#include "cli/prices.h"
+#include "core/units.h"
+
+namespace kvroof {
+namespace {
+
+struct PlanOptions {
+  SetupOptions setup;
+  OutputOptions output;
+  CatalogOptions catalog;
+  std::string models, users, tpot, ttft, on, have, max_devices, budget, headroom, spare;
+  std::string objective, confidence = "p50";
+  std::vector<std::string> price, price_files;
+};
+
+std::optional<Seconds> time_of(const std::string& option, const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  ParsedNumber n = parse_quantity(text, seconds_dimension);
+  if (!n.value || *n.value == 0) throw InputError{option + ": " + (n.value ? "must be more than 0" : n.error) + "\n"};
+  return Seconds{*n.value};
+}
+
+Demand demand_of(const PlanOptions& o) {
+  Demand d;
+  const SetupOptions& s = o.setup;
+  if (!s.context.empty() && (!s.input.empty() || !s.output.empty()))
+    throw InputError{"--context: and --input or --output exclude each other\n  a context asks for decoding alone\n"};
+  if (!s.context.empty()) d.context = count_of("--context", s.context, 1);
+  d.load.input = count_of("--input", s.input, 1024);
+  d.load.output = count_of("--output", s.output, 256);
+  if (!s.cache_hit.empty()) d.load.cache_hit = share_of("--cache-hit", s.cache_hit);
+  if (!o.users.empty()) d.load.concurrency = double(count_of("--users", o.users, 1, 1 << 20));
+  if (!s.rate.empty()) d.load.rate = rate_of("--rate", s.rate);
+  d.tpot = time_of("--tpot", o.tpot);
+  d.ttft = time_of("--ttft", o.ttft);
+  d.pessimistic = o.confidence == "p90";
+  if (!o.headroom.empty()) d.headroom = share_of("--headroom", o.headroom);
+  if (!o.spare.empty() && o.spare != "0") d.spare = count_of("--spare", o.spare, 0, 1 << 16);
+  if (!o.budget.empty()) d.dollars_per_hour = dollars_per_hour_of("--budget", o.budget);
+  return d;
+}
+
+std::vector<std::optional<Format>> formats_of(const std::string& option, const std::string& list) {
+  if (list.empty()) return {std::nullopt};
+  std::vector<std::optional<Format>> found;
+  for (const std::string& name : pieces_of(option, list))
+    found.emplace_back(format_of_option(option, name, format("bf16")));
+  return found;
+}
+
+std::vector<i64> ranks_of(const std::string& option, const std::string& text) {
+  std::vector<i64> found;
+  if (!text.empty())
+    for (const std::string& value : expanded(option, text, true)) found.push_back(count_of(option, value, 1));
+  return found;
+}
+
+/// `4xl40s`: how many of which.
+std::pair<i64, std::string> owned(const std::string& text) {
+  std::size_t x = text.find('x');
+  if (x == std::string::npos || x == 0 || text.find_first_not_of("0123456789") != x)
+    throw InputError{"--have: '" + text + "' is not a number of devices such as 4xl40s\n"};
+  return {count_of("--have", text.substr(0, x), 1, 1 << 20), text.substr(x + 1)};
+}
+
+std::vector<Offer> offers_of(const PlanOptions& o, const Catalog& catalog) {
+  if (!o.have.empty() && (!o.on.empty() || !o.max_devices.empty()))
+    throw InputError{"--have: says which devices and how many; leave out --on and --max-devices\n"};
+  std::vector<std::pair<i64, std::string>> wanted;
+  i64 most = count_of("--max-devices", o.max_devices, 64, 1 << 20);
+  for (const std::string& text : pieces_of("--have", o.have)) wanted.push_back(owned(text));
+  std::vector<std::string> names = o.on.empty() || o.on == "all" ? catalog.ids("devices") : pieces_of("--on", o.on);
+  if (wanted.empty())
+    for (const std::string& name : names) wanted.emplace_back(most, name);
+  Prices prices = prices_of(o.price_files, o.price, catalog);
+  std::vector<Offer> offers;
+  for (const auto& [count, name] : wanted) {
+    HardwareOptions hardware = o.setup.hardware;
+    hardware.device = name;
+    Offer offer{device_of(hardware, catalog), {}, {}, count};
+    auto priced = prices.find(offer.device.id);
+    if (priced != prices.end()) offer.device.price = priced->second;
+    offer.engine = engine_of(o.setup.layout, offer.device, catalog);
+    offer.range = catalog.range(offer.device.achievable.basis);
+    offers.push_back(std::move(offer));
+  }
+  return offers;
+}
+
+Objective objective_of(const PlanOptions& o) {
+  constexpr std::pair<std::string_view, Objective> names[] = {{"cost", Objective::cost},
+                                                              {"devices", Objective::devices},
+                                                              {"throughput", Objective::throughput},
+                                                              {"energy", Objective::energy}};
+  std::string name = !o.objective.empty() ? o.objective : o.have.empty() ? "cost" : "devices";
+  for (auto [known, objective] : names)
+    if (known == name) return objective;
+  return Objective::cost;
+}
+
+PlanRequest request_of(const PlanOptions& o, const Catalog& catalog) {
+  PlanRequest r;
+  r.options = o.setup;
+  r.demand = demand_of(o);
+  r.choices.weights = formats_of("--weights", o.setup.model.weights);
+  r.choices.kv = formats_of("--kv-dtype", o.setup.cache.kv_dtype);
+  r.choices.tp = ranks_of("--tp", o.setup.layout.tp);
+  r.choices.pp = ranks_of("--pp", o.setup.layout.pp);
+  r.objective = objective_of(o);
+  r.options.model.weights = r.options.cache.kv_dtype = r.options.layout.tp = r.options.layout.pp = "";
+  r.offers = offers_of(o, catalog);
+  if (o.have.empty()) r.choices.max_devices = r.offers.front().most;
+  throw_if_any(problems(r.demand, r.choices));
+  return r;
+}
+
+/// Devices don't depend on each other, so each thread takes the next one.
+ModelPlan plan_of(const PlanRequest& request, const Model& model) {
+  ModelPlan found{model, std::vector<DevicePlan>(request.offers.size()), {}, {}};
+  std::vector<Choices> choices(request.offers.size(), request.choices);
+  for (std::size_t i = 0; i < request.offers.size(); ++i) {
+    choices[i].max_devices = request.offers[i].most;
+    choices[i].base = deployment_of(request.options.cache, request.options.layout, model, request.offers[i].engine);
+  }
+  std::atomic<std::size_t> next = 0;
+  auto work = [&] {
+    for (std::size_t i = next++; i < request.offers.size(); i = next++) {
+      const Offer& offer = request.offers[i];
+      found.devices[i] =
+          plan(model, offer.device, offer.engine, offer.range, request.demand, choices[i], request.objective);
+      for (FrontPoint& p : found.devices[i].front) p.device = i;
+    }
+  };
+  std::vector<std::thread> others;
+  for (unsigned t = 1; t < std::max(1u, std::thread::hardware_concurrency()); ++t) others.emplace_back(work);
+  work();
+  for (std::thread& t : others) t.join();
+  rank(found, request);
+  return found;
+}
+
+int run(const PlanOptions& o) {
+  refuse_yaml(o.output);
+  Catalog catalog = catalog_of(o.catalog);
+  PlanRequest request = request_of(o, catalog);
+  std::vector<ModelPlan> plans;
+  std::vector<std::string> names = o.models == "all" ? catalog.ids("models") : pieces_of("model", o.models);
+  bool all_can = true;
+  for (const std::string& name : names) {
+    ModelOptions m = o.setup.model;
+    m.model = name;
+    plans.push_back(plan_of(request, model_of(m, catalog)));
+    all_can &= !plans.back().ranking.empty() || !plans.back().unpriced.empty();
+  }
+  print(page_of(request, plans), o.output);
+  return all_can ? 0 : 1;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, int& exit_code) {
+  auto o = std::make_shared<PlanOptions>();
+  describe(app,
+           "  kvroof plan llama-3.3-70b --users 200 --input 8k --output 500 --tpot 30ms --ttft 2s\n"
+           "  kvroof plan qwen3-32b --rate 4/s --on h100-sxm,mi300x --weights bf16,fp8 --budget 40/h\n"
+           "  kvroof plan deepseek-v3 --users 64 --context 32k --max-devices 32 --confidence p90 --spare 1\n"
+           "  kvroof plan llama-3.1-8b,qwen3-32b,mixtral-8x7b --have 4xl40s --users 16 --tpot 50ms\n\n"
+           "Of every device it tries tp and pp in powers of two within the link and --max-devices, each format\n"
+           "listed, and as many replicas as the users need. Exit code 0: it can be done; 1: it can't; 2: bad input.");
+  SetupOptions& s = o->setup;
+  app.add_option("model,--models", o->models, "a model, or several to plan one after the other")
+      ->required()
+      ->option_text("MODEL[,...]");
+  app.add_option("--users", o->users, "requests in the system at all times")->option_text("N");
+  app.add_option("--rate", s.rate, "or arrivals, such as 4/s")->option_text("RATE");
+  app.add_option("--input", s.input, "prompt tokens of a request (default 1024)")->option_text("TOKENS");
+  app.add_option("--output", s.output, "generated tokens of a request (default 256)")->option_text("TOKENS");
+  app.add_option("--context", s.context, "instead: decoding alone at this context")->option_text("TOKENS");
+  app.add_option("--cache-hit", s.cache_hit, "share of prompt tokens found in the prefix cache")->option_text("SHARE");
+  app.add_option("--tpot", o->tpot, "longest time between two tokens of a user")->option_text("TIME");
+  app.add_option("--ttft", o->ttft, "longest time to the first token")->option_text("TIME");
+  app.add_option("--confidence", o->confidence, "p50: expected times; p90: the upper end of the 80 % range")
+      ->check(CLI::IsMember({"p50", "p90"}))
+      ->option_text("p50|p90");
+  app.add_option("--on", o->on, "devices to choose from (default: all)")->option_text("HARDWARE[,...]");
+  app.add_option("--max-devices", o->max_devices, "of one kind, replicas and spares included (default 64)")
+      ->option_text("N");
+  app.add_option("--have", o->have, "instead of --on: what you own, such as 4xl40s")->option_text("NxHARDWARE[,...]");
+  app.add_option("--objective", o->objective, "cost (default), devices (default with --have), throughput or energy")
+      ->check(CLI::IsMember({"cost", "devices", "throughput", "energy"}))
+      ->option_text("WHAT");
+  app.add_option("--budget", o->budget, "most to spend, such as 40/h")->option_text("PRICE");
+  app.add_option("--price", o->price, "a device's price, such as h100-sxm=2.50/h (repeatable)")
+      ->option_text("HARDWARE=PRICE");
+  app.add_option("--prices", o->price_files, "a file of prices, a line 'h100-sxm: 2.50/h' each")->option_text("FILE");
+  app.add_option("--headroom", o->headroom, "users or rate to have room for beyond those asked for, such as 20%")
+      ->option_text("SHARE");
+  app.add_option("--spare", o->spare, "replicas that may fail")->option_text("N");
+  add_shape_options(app, s.model);
+  add_what_if_options(app, s.hardware);
+  add_options(app, s.layout);
+  add_options(app, s.cache);
+  add_options(app, o->catalog);
+  add_options(app, o->output);
+  app.remove_option(app.get_option("--dp"));  // what the search answers
+  app.callback([o, &exit_code] { exit_code = run(*o); });
+}
+
+}  // namespace kvroof

@@ -1,0 +1,298 @@
+#include "cli/plan_page.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "cli/cases.h"
+#include "cli/describe.h"
+#include "render/number.h"
+
+namespace kvroof {
+namespace {
+
+constexpr std::size_t rows_shown = 10;  // of a table in text; data holds all
+
+std::string layout_words(const Deployment& d, i64 spare) {
+  std::string one = fmt::format("tp {}{}", d.tp, d.pp > 1 ? fmt::format(" pp {}", d.pp) : "");
+  return spare > 0 ? fmt::format("{}+{} x {}", d.dp, spare, one) : d.dp > 1 ? fmt::format("{} x {}", d.dp, one) : one;
+}
+
+std::string format_words(const Model& m, const Deployment& d) {
+  return weight_format_of(m, d) + " / " + cache_format_of(d.cache);
+}
+
+/// Formats are the same for all where there is nothing to choose.
+bool chooses_formats(const PlanRequest& r) { return r.choices.weights.size() * r.choices.kv.size() > 1; }
+
+/// The upper end of the range where that is what limits hold for.
+Seconds tpot_of(const PlanRequest& r, const Serving& s) { return r.demand.pessimistic ? s.tpot_high : s.tpot; }
+Seconds ttft_of(const PlanRequest& r, const Offer& o, const Serving& s) {
+  return r.demand.pessimistic ? o.range.high * s.ttft : s.ttft;
+}
+
+std::string demand_words(const Demand& d) {
+  std::string who = d.has_rate()
+                        ? fmt::format("{} requests/s", significant(d.load.rate))
+                        : fmt::format("{} user{}", count(d.load.concurrency), d.load.concurrency == 1 ? "" : "s");
+  return d.serves()
+             ? fmt::format("{}, {} tokens in, {} out", who, count(double(d.load.input)), count(double(d.load.output)))
+             : fmt::format("{} decoding at {} tokens of context", who, count(double(d.context)));
+}
+
+std::string limit_words(const Demand& d) {
+  std::string text;
+  auto add = [&](const std::string& piece) { text += (text.empty() ? "" : ", ") + piece; };
+  if (d.tpot) add("TPOT " + duration(*d.tpot));
+  if (d.ttft) add("TTFT " + duration(*d.ttft));
+  if (d.dollars_per_hour) add(money(*d.dollars_per_hour) + "/h");
+  if (text.empty()) return "none but memory";
+  return text + (d.pessimistic ? ", at the upper end of the 80 % range" : ", expected");
+}
+
+const char* objective_words(Objective o) {
+  constexpr const char* words[] = {"lowest cost", "fewest devices", "most tokens/s", "least energy a token"};
+  return words[int(o)];
+}
+
+struct Page {
+  const PlanRequest& r;
+  const ModelPlan& p;
+  Document& doc;
+
+  const Choice& choice(std::size_t offer) const { return *p.devices[offer].best; }
+  std::string break_even(std::size_t offer) const;
+
+  void head();
+  void chosen();
+  void reasons_for_it(Notes& notes) const;
+  void table_of(const std::string& title, const std::vector<std::size_t>& offers, bool priced);
+  void front();
+  void misses();
+  void nearest_wish();
+  void commands();
+};
+
+void Page::head() {
+  doc.blocks.push_back(Heading{fmt::format("{} for {}", p.model.name, demand_words(r.demand))});
+  Facts facts;
+  facts.rows.push_back({"limits", limit_words(r.demand)});
+  if (r.demand.headroom > 0 || r.demand.spare > 0)
+    facts.rows.push_back({"room for", fmt::format("{} {}, {} replica{} down", significant(r.demand.amount()),
+                                                  r.demand.has_rate() ? "requests/s" : "users", r.demand.spare,
+                                                  r.demand.spare == 1 ? "" : "s")});
+  facts.rows.push_back({"wanted", objective_words(r.objective)});
+  doc.blocks.push_back(facts);
+}
+
+std::string Page::break_even(std::size_t offer) const {
+  std::optional<double> price = wins_below(r, p, offer);
+  return price ? money(*price) + "/h" : "";
+}
+
+void Page::reasons_for_it(Notes& notes) const {
+  std::size_t first = p.ranking[0];
+  const Choice& c = choice(first);
+  if (p.ranking.size() > 1) {
+    std::size_t next = p.ranking[1];
+    double a = score(r, r.offers[first], c), b = score(r, r.offers[next], choice(next));
+    notes.lines.push_back(
+        fmt::format("runner-up: {} x {}, {} {} of it{}", choice(next).devices(), short_name(r.offers[next].device),
+                    r.objective == Objective::cost ? "at" : "with", percent(std::abs(b / a)),
+                    break_even(next).empty() ? "" : "; it would win below " + break_even(next) + " a device"));
+  }
+  if (r.demand.tpot)
+    notes.lines.push_back(fmt::format("TPOT has {} to spare", percent(1 - tpot_of(r, c.serving) / *r.demand.tpot)));
+  notes.lines.push_back(fmt::format("a replica admits {} requests; it holds {}",
+                                    c.capacity > (i64(1) << 40) ? "any number of" : count(double(c.capacity)),
+                                    significant(c.serving.running / double(c.d.dp), 3)));
+  notes.lines.push_back(fmt::format("basis of its times: {}", name_of(c.serving.basis)));
+}
+
+void Page::chosen() {
+  if (p.ranking.empty()) return;
+  std::size_t first = p.ranking[0];
+  const Offer& offer = r.offers[first];
+  const Choice& c = choice(first);
+  std::optional<double> cost = dollars(offer, c);
+  doc.blocks.push_back(Heading{
+      fmt::format("Choice: {} x {}{}", c.devices(), offer.device.name, cost ? ", " + money(*cost) + "/h" : "")});
+  Facts facts;
+  facts.rows = {{"layout", fmt::format("{}, {} weights and KV, engine {}", layout_words(c.d, c.spare),
+                                       format_words(p.model, c.d), offer.engine.id)},
+                {"TPOT", fmt::format("{}  (80 % range {} to {})", duration(c.serving.tpot),
+                                     duration(c.serving.tpot_low), duration(c.serving.tpot_high))}};
+  if (r.demand.serves()) facts.rows.push_back({"TTFT", duration(c.serving.ttft)});
+  facts.rows.push_back({"throughput", speed_of(c.serving.tokens_per_second)});
+  if (cost)
+    facts.rows.push_back({"cost", money(*cost / 3600 / c.serving.tokens_per_second * 1e6) + " a million tokens"});
+  doc.blocks.push_back(facts);
+  Notes notes;
+  reasons_for_it(notes);
+  doc.blocks.push_back(notes);
+}
+
+void Page::table_of(const std::string& title, const std::vector<std::size_t>& offers, bool priced) {
+  if (offers.empty()) return;
+  doc.blocks.push_back(Heading{title});
+  bool formats = chooses_formats(r);
+  Table table{{"~device", "count", "<layout"}, {}};
+  if (formats) table.columns.emplace_back("<weights / KV");
+  table.columns.emplace_back("TPOT");
+  if (r.demand.serves()) table.columns.emplace_back("TTFT");
+  if (priced) table.columns.emplace_back("$/h");
+  bool compares = r.objective == Objective::cost && !p.ranking.empty();
+  if (compares) table.columns.emplace_back("wins below");
+  for (std::size_t i : offers) {
+    if (table.rows.size() == rows_shown) break;
+    const Choice& c = choice(i);
+    std::vector<std::string> row = {r.offers[i].device.id, std::to_string(c.devices()), layout_words(c.d, c.spare)};
+    if (formats) row.push_back(format_words(p.model, c.d));
+    row.push_back(duration(tpot_of(r, c.serving)));
+    if (r.demand.serves()) row.push_back(duration(ttft_of(r, r.offers[i], c.serving)));
+    if (priced) {
+      std::optional<double> cost = dollars(r.offers[i], c);
+      row.push_back(cost ? fmt::format("{:.2f}", *cost) : "-");
+    }
+    if (compares) row.push_back(break_even(i));
+    table.rows.push_back(std::move(row));
+  }
+  doc.blocks.push_back(table);
+  if (offers.size() > rows_shown)
+    doc.blocks.push_back(Paragraph{fmt::format("and {} more: --format csv", offers.size() - rows_shown)});
+}
+
+void Page::front() {
+  std::vector<FrontPoint> points = front_of(p);
+  if (points.empty()) return;
+  doc.blocks.push_back(Heading{"What a user's speed costs: the front over all devices and layouts"});
+  Table table{{"per user", "per device", "users a replica", "~device", "<layout"}, {}};
+  if (chooses_formats(r)) table.columns.emplace_back("<weights / KV");
+  std::size_t shown = std::min(points.size(), rows_shown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const FrontPoint& f = points[shown == 1 ? 0 : i * (points.size() - 1) / (shown - 1)];
+    table.rows.push_back({speed_of(f.user_speed), speed_of(f.device_speed), count(double(f.concurrency)),
+                          r.offers[f.device].device.id, layout_words(f.d, 0)});
+    if (chooses_formats(r)) table.rows.back().push_back(format_words(p.model, f.d));
+  }
+  doc.blocks.push_back(table);
+}
+
+void Page::misses() {
+  std::vector<std::size_t> found = failing(r, p);
+  if (found.empty()) return;
+  doc.blocks.push_back(Heading{"Why not the others, the nearest first"});
+  Facts facts;
+  for (std::size_t i = 0; i < std::min(found.size(), rows_shown); ++i)
+    facts.rows.push_back({r.offers[found[i]].device.id, reason(p.devices[found[i]].miss)});
+  doc.blocks.push_back(facts);
+  if (found.size() > rows_shown)
+    doc.blocks.push_back(Paragraph{fmt::format("and {} more: --json", found.size() - rows_shown)});
+}
+
+void Page::nearest_wish() {
+  std::vector<std::string> wishes = nearest_wishes(r, p);
+  if (wishes.empty()) return;
+  doc.blocks.push_back(Heading{"It can't be done. What could be"});
+  doc.blocks.push_back(Notes{wishes});
+}
+
+void Page::commands() {
+  Notes notes;
+  for (const std::vector<std::size_t>* offers : {&p.ranking, &p.unpriced})
+    for (std::size_t i = 0; i < std::min(offers->size(), rows_shown); ++i)
+      notes.lines.push_back(command_of(r, p, (*offers)[i]));
+  if (notes.lines.empty()) return;
+  doc.blocks.push_back(Heading{"The estimate behind each row"});
+  doc.blocks.push_back(notes);
+}
+
+/// Several models: a line each.
+void summary(const PlanRequest& r, const std::vector<ModelPlan>& plans, Document& doc) {
+  doc.blocks.push_back(Heading{"For " + demand_words(r.demand)});
+  doc.blocks.push_back(Facts{{{"limits", limit_words(r.demand)}, {"wanted", objective_words(r.objective)}}});
+  Table table{{"~model", "~device", "count", "<layout", "<weights / KV", "TPOT", "$/h"}, {}};
+  Notes reasons;
+  for (const ModelPlan& p : plans) {
+    const std::vector<std::size_t>& able = p.ranking.empty() ? p.unpriced : p.ranking;
+    if (able.empty()) {
+      std::size_t nearest = failing(r, p)[0];
+      table.rows.push_back({p.model.id, "-", "", "", "", "", ""});
+      reasons.lines.push_back(
+          fmt::format("{}: {}, {}", p.model.id, r.offers[nearest].device.id, reason(p.devices[nearest].miss)));
+      continue;
+    }
+    const Choice& c = *p.devices[able[0]].best;
+    std::optional<double> cost = dollars(r.offers[able[0]], c);
+    table.rows.push_back({p.model.id, r.offers[able[0]].device.id, std::to_string(c.devices()),
+                          layout_words(c.d, c.spare), format_words(p.model, c.d), duration(tpot_of(r, c.serving)),
+                          cost ? fmt::format("{:.2f}", *cost) : "-"});
+  }
+  doc.blocks.push_back(table);
+  if (reasons.lines.empty()) return;
+  doc.blocks.push_back(Heading{"What can't be served, and the nearest it came"});
+  doc.blocks.push_back(reasons);
+}
+
+}  // namespace
+
+std::string reason(const Miss& m) {
+  std::string at = layout_words(m.d, 0);
+  switch (m.obstacle) {
+    case Obstacle::memory: return fmt::format("memory: {} short on each device at {}", size({m.best}), at);
+    case Obstacle::ttft: return fmt::format("TTFT {} at best, at {}", duration({m.best}), at);
+    case Obstacle::tpot:
+      return fmt::format("TPOT {} at best, at {}{}", duration({m.best}), at,
+                         m.link_share > 0.25 ? fmt::format(" (the link takes {})", percent(m.link_share)) : "");
+    case Obstacle::devices:
+      return fmt::format("needs {} devices of at most {}, at {}", count(m.best), count(m.limit), at);
+    case Obstacle::budget: return fmt::format("costs {}/h of at most {}/h", money(m.best), money(m.limit));
+    default: return m.why;
+  }
+}
+
+std::vector<std::string> nearest_wishes(const PlanRequest& r, const ModelPlan& p) {
+  std::vector<std::string> wishes;
+  if (!p.ranking.empty() || !p.unpriced.empty()) return wishes;
+  Obstacle last = Obstacle::none;
+  for (std::size_t i : failing(r, p)) {
+    const Miss& m = p.devices[i].miss;
+    if (m.obstacle == last) continue;
+    last = m.obstacle;
+    std::string device = r.offers[i].device.id, at = layout_words(m.d, 0);
+    if (m.obstacle == Obstacle::budget) wishes.push_back(fmt::format("{}/h on {}", money(m.best), device));
+    if (m.obstacle == Obstacle::devices)
+      wishes.push_back(fmt::format("{} devices of {}, as {}", count(m.best), device, at));
+    if (m.obstacle == Obstacle::tpot || m.obstacle == Obstacle::ttft)
+      wishes.push_back(fmt::format("{} {} for one user on {}, at {}", m.obstacle == Obstacle::tpot ? "TPOT" : "TTFT",
+                                   duration({m.best}), device, at));
+    if (m.obstacle == Obstacle::memory)
+      wishes.push_back(fmt::format("{} more on each {}, at {}", size({m.best}), device, at));
+  }
+  return wishes;
+}
+
+Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans) {
+  Document doc;
+  doc.json = {{"schema_version", 1}, {"command", "plan"}, {"objective", objective_words(request.objective)}};
+  if (plans.size() > 1) summary(request, plans, doc);
+  for (const ModelPlan& plan : plans) {
+    Document unused;
+    Page page{request, plan, plans.size() == 1 ? doc : unused};
+    page.head();
+    page.chosen();
+    page.nearest_wish();
+    page.table_of("The best of each device", plan.ranking, true);
+    page.table_of(request.objective == Objective::cost ? "Without a known price" : "Without a known power",
+                  plan.unpriced, request.objective != Objective::cost);
+    page.front();
+    page.misses();
+    page.commands();
+    add_rows(doc.csv, request, plan);
+    doc.json["plans"].push_back(data_of(request, plan));
+  }
+  return doc;
+}
+
+}  // namespace kvroof

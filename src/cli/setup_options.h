@@ -1,0 +1,56 @@
+// The options of one estimate, from text to a Setup: what `estimate` asks once, `sweep` many times and `compare` twice.
+#pragma once
+
+#include <optional>
+
+#include "cli/options.h"
+#include "core/serving.h"
+#include "core/setup.h"
+
+namespace kvroof {
+
+struct SetupOptions {
+  ModelOptions model;
+  HardwareOptions hardware;
+  CacheOptions cache;
+  DeploymentOptions layout;
+  std::string context, batch;
+  std::string input, output, concurrency, rate, cache_hit;
+
+  bool asks_to_serve() const {
+    return !(input.empty() && output.empty() && concurrency.empty() && rate.empty() && cache_hit.empty());
+  }
+  /// A what-if changed the model itself, so no engine can run it.
+  bool reshapes() const { return !model.kv_heads.empty() || !model.attention.empty(); }
+};
+
+/// What the catalogue or a file says, before any what-if.
+struct Specs {
+  Model model;
+  Device device;
+  Engine engine;
+  RangeRule range;
+};
+
+/// All of them: what `estimate` takes, and a scenario of `check`.
+void add_options(CLI::App& app, SetupOptions& options);
+/// Context, batch and serving load.
+void add_workload_options(CLI::App& app, SetupOptions& options);
+
+/// The serving load, when any of its options is given. Throws InputError.
+std::optional<Load> load_of(const SetupOptions& options);
+
+/// The batches asked for, in the order given; none when --batch is not given.
+std::vector<i64> batches_of(const SetupOptions& options);
+
+/// How the model is laid out, in which formats, by the engine.
+Deployment deployment_of(const SetupOptions& options, const Model& model, const Engine& engine);
+/// The largest batch, at the context asked for or the one that the load fills.
+Workload workload_of(const SetupOptions& options);
+
+/// Everything together, checked: an InputError lists what is wrong.
+Setup setup_of(const SetupOptions& options, const Catalog& catalog);
+/// The same of specs at hand, which the options' what-ifs change.
+Setup setup_of(const SetupOptions& options, const Specs& specs);
+
+}  // namespace kvroof
