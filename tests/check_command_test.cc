@@ -129,7 +129,7 @@ TEST_CASE("a missed budget fails even an update") {
 
 TEST_CASE("the forms CI systems read, whole") {
   Project p;
-  p.write("scenarios.yaml", "tolerances: {tpot: 200%, tpot_low: 200%, tpot_high: {warn: 50%}, throughput: 60%}\n" +
+  p.write("scenarios.yaml", "tolerances: {tpot: 200%, low: 200%, high: {warn: 50%}, throughput: 60%}\n" +
                                 std::string(scenarios) + "    tolerances: {floor: 200%}\n");
   REQUIRE(p.check("--update").exit_code == 0);
   std::string doubled = catalogue("8");

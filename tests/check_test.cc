@@ -153,7 +153,7 @@ TEST_CASE("each injected change is caught with its metric, its direction and its
        "card memory[0].bandwidth 2 TB/s -> 1.9 TB/s"},
       {"bandwidth: 2 TB/s", "bandwidth: 2.1 TB/s", "chat", "floor", Finding::better,
        "card memory[0].bandwidth 2 TB/s -> 2.1 TB/s"},
-      {"capacity: 40 GiB", "capacity: 39 GiB", "chat", "fits", Finding::worse,
+      {"capacity: 40 GiB", "capacity: 39 GiB", "chat", "max_sequences", Finding::worse,
        "card memory[0].capacity 40 GiB -> 39 GiB"},
       {"q_heads: 32, kv_heads: 8", "q_heads: 32, kv_heads: 4", "chat", "kv_token", Finding::better,
        "small layers[0].attention.kv_heads 8 -> 4"},
@@ -167,9 +167,9 @@ TEST_CASE("each injected change is caught with its metric, its direction and its
        "card achievable.linears.bf16.fraction 0.8 -> 0.85"},
       {"{fraction: 0.7, launch: 9 us}", "{fraction: 0.6, launch: 9 us}", "chat", "tpot", Finding::worse,
        "card achievable.attention.bf16.fraction 0.7 -> 0.6"},
-      {"high: 1.3", "high: 1.4", "chat", "tpot_high", Finding::worse, "family default high 1.3 -> 1.4"},
+      {"high: 1.3", "high: 1.4", "chat", "high", Finding::worse, "family default high 1.3 -> 1.4"},
       {"per_hour: 2,", "per_hour: 3,", "load", "cost", Finding::worse, "card price.per_hour 2.0 -> 3.0"},
-      {"basis: family default", "basis: measured kernels", "chat", "tpot_high", Finding::better,
+      {"basis: family default", "basis: measured kernels", "chat", "high", Finding::better,
        "card achievable.basis family default -> measured kernels"},
   };
   Folder folder;
@@ -357,7 +357,7 @@ TEST_CASE("budgets hold or not, in the metric's own words") {
       {"cost", "$2", 2.01, false},
       {"kv_room", ">= 20GiB", 2e10, false},
       {"throughput", "1500 tok/s", 1500, true},
-      {"tokens", "400k tokens", 409600, true},
+      {"max_tokens", "400k tokens", 409600, true},
   };
   for (const auto& row : rows) {
     INFO(row.metric << " " << row.budget << " at " << row.value);
@@ -370,7 +370,7 @@ TEST_CASE("outcomes: warnings pass, budgets and coming or going do not") {
   std::string slower = replaced(catalogue, "bandwidth: 2 TB/s", "bandwidth: 1.9 TB/s");
   auto with = [&](const std::string& lines) { return replaced(scenarios, "batch: 8\n", "batch: 8\n" + lines); };
   std::string all =
-      "    tolerances: {tpot: 10%, tpot_low: 10%, tpot_high: 10%, throughput: 10%, cost: 10%, floor: 10%}\n";
+      "    tolerances: {tpot: 10%, low: 10%, high: 10%, throughput: 10%, cost: 10%, floor: 10%}\n";
   auto outcome = [&](const std::string& lines) {
     for (const ScenarioCheck& s : check_of(folder, catalogue, slower, with(lines)).scenarios)
       if (s.name == "chat") return s.outcome;
@@ -499,11 +499,11 @@ F:5:5: unknown key 'hardwar' in a scenario
   did you mean 'hardware'?
 F:6:5: unknown key 'kv_dtype' in a scenario
   did you mean 'kv-dtype'?
-F:7:21: '64 GiB' is not a whole number such as 4096, 32k or 1M
-F:7:35: '30' has no unit; expected a time such as 30ms
+F:7:21: max_sequences: '64 GiB' is not a whole number such as 4096, 32k or 1M
+F:7:35: tpot: '30' has no unit; expected a time such as 30ms
 F:8:25: unknown key 'wran' in a tolerance
   did you mean 'warn'?
-F:8:42: '2ms' is not a whole number such as 4096, 32k or 1M
+F:8:42: max_sequences: '2ms' is not a whole number such as 4096, 32k or 1M
 F:3:5: missing key 'hardware' in a scenario
 F:9:5: the name 'a' is already that of line 3
 )");

@@ -92,7 +92,7 @@ TEST_CASE("a setting nobody knows is an error at its place, and help still comes
   home.project("format: xml\n");
   r = home.run("kv llama-3.1-8b");
   CHECK(r.exit_code == 2);
-  CHECK(r.out == "kvroof: ../.kvroof.yaml:1: --format: xml not in {text,json,csv,markdown}\n");
+  CHECK(r.out == "kvroof: ../.kvroof.yaml:1: --format: xml not in {text,json,csv,markdown,yaml}\n");
   home.project("- a\n");
   CHECK(home.run("kv llama-3.1-8b")
             .out.rfind("kvroof: ../.kvroof.yaml:1:1: expected settings such as 'engine: vllm'\n", 0) == 0);
@@ -135,7 +135,7 @@ TEST_CASE("pipes that close, quiet, and no colour") {
 TEST_CASE("the manual says all that --help says") {
   std::string manual = run("man").out, help = run("--help").out;
   CHECK(manual.rfind(".TH KVROOF 1 \"20", 0) == 0);
-  for (const char* command : {"kv", "estimate", "check", "chart", "validate", "verify", "models", "hardware", "engines",
+  for (const char* command : {"kv", "estimate", "check", "plan", "sweep", "compare", "chart", "validate", "verify", "models", "hardware", "engines",
                               "config", "completions", "man"}) {
     INFO(command);
     CHECK(manual.find(std::string(".SS ") + command + "\n") != std::string::npos);

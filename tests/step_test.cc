@@ -42,7 +42,7 @@ TEST_CASE("MLA's bytes are not divided by tp, its flops are") {
   Step eight = step_of("deepseek-v3", "h200-sxm", 64, 32768, d);
   auto kv = [](const Step& s) {
     for (const StepPart& p : s.parts)
-      if (p.name == "kv cache") return p;
+      if (p.kind == PartKind::kv_cache) return p;
     return StepPart{};
   };
   CHECK(kv(one).bytes == kv(eight).bytes);

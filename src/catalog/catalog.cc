@@ -227,6 +227,8 @@ template <Of<RangeEntry> S, class F>
 void fields(S& r, F&& f) {
   f("low", r.rule.low);
   f("high", r.rule.high);
+  f("experts_low", r.rule.experts_low, 0.0);
+  f("experts_high", r.rule.experts_high, 0.0);
   f("source", r.source);
 }
 }  // namespace

@@ -7,6 +7,15 @@
 #include "core/units.h"
 
 namespace kvroof {
+
+template <Of<RangeRule> S, class F>
+void fields(S& r, F&& f) {
+  f("low", r.low);
+  f("high", r.high);
+  f("experts_low", r.experts_low, 0.0);
+  f("experts_high", r.experts_high, 0.0);
+}
+
 namespace {
 
 constexpr std::string_view prose[] = {"name",          "vendor",  "aliases", "notes",      "source",
@@ -140,12 +149,6 @@ Json object_of(const Json& record, const std::string& where) {
 
 }  // namespace
 
-template <Of<RangeRule> S, class F>
-void fields(S& r, F&& f) {
-  f("low", r.low);
-  f("high", r.high);
-}
-
 Json record_of(const Model& model) {
   Json record = {{"id", model.id}};
   if (model.weight_bytes) record["weight_bytes"] = *model.weight_bytes;
@@ -154,7 +157,7 @@ Json record_of(const Model& model) {
 
 Json record_of(const Device& device) { return RecordValue{}(device); }
 Json record_of(const Engine& engine) { return RecordValue{}.fields_of(engine, {{"id", engine.id}}); }
-Json record_of(const RangeRule& range) { return {{"low", range.low}, {"high", range.high}}; }
+Json record_of(const RangeRule& range) { return RecordValue{}(range); }
 
 Model model_of_record(const Json& record, const std::string& where) {
   Json entry = object_of(record, where);

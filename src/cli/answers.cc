@@ -73,10 +73,11 @@ Answer answer(const Scenario& scenario, OptionReader& reader, Lookup& lookup, An
   a.options = scenario.options;
   SetupOptions o = reader.read(scenario.options);
   const Device& device = lookup.device(o.hardware);
-  Specs specs{lookup.model(o.model.model), device, lookup.engine(o.layout, device),
-              lookup.range(device.achievable.basis)};
+  Basis basis = basis_of(o, device);
+  Specs specs{lookup.model(o.model.model), device, lookup.engine(o.layout, device), lookup.range(basis), {}};
+  if (!o.draft.empty()) keep(all.models, o.draft, *(specs.draft = lookup.model(o.draft)));
   a.engine = specs.engine.id;
-  a.basis = name_of(specs.device.achievable.basis);
+  a.basis = name_of(basis);
   a.figures = figures_of(setup_of(o, specs), load_of(o));
   keep(all.models, o.model.model, specs.model);
   keep(all.devices, o.hardware.device, specs.device);
@@ -128,11 +129,13 @@ const Spec& read_once(std::map<std::string, Spec>& known, const Json& record, co
 Json Answers::inputs_of(const Answer& answer) const {
   Json range = record(ranges, answer.basis);
   range["basis"] = answer.basis;
-  return {{"options", answer.options},
-          {"model", record(models, answer.options.value("model", ""))},
-          {"device", record(devices, answer.options.value("hardware", ""))},
-          {"engine", record(engines, answer.engine)},
-          {"range", range}};
+  Json inputs = {{"options", answer.options},
+                 {"model", record(models, answer.options.value("model", ""))},
+                 {"device", record(devices, answer.options.value("hardware", ""))},
+                 {"engine", record(engines, answer.engine)},
+                 {"range", range}};
+  if (answer.options.contains("draft")) inputs["draft"] = record(models, answer.options.value("draft", ""));
+  return inputs;
 }
 
 Figures figures_of(const Setup& setup, const std::optional<Load>& load) {
@@ -186,6 +189,7 @@ Figures Replay::figures(const Json& inputs) {
   Json range = inputs.at("range");
   range.erase("basis");
   specs.range = range_of_record(range, "range");
+  if (inputs.contains("draft")) specs.draft = read_once(models_, inputs.at("draft"), "draft", model_of_record);
   SetupOptions o = options_.read(inputs.at("options"));
   return figures_of(setup_of(o, specs), load_of(o));
 }

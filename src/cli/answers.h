@@ -28,7 +28,7 @@ struct Answers {
   std::map<std::string, Answer> by_name;                         ///< of the scenario
   std::map<std::string, Json> models, devices, engines, ranges;  ///< by the name the scenarios use
 
-  /// {options, model, device, engine, range} of one answer.
+  /// {options, model, device, engine, range, and draft where there is one} of one answer.
   Json inputs_of(const Answer& answer) const;
 };
 

@@ -161,6 +161,9 @@ std::vector<SweepAxis> axes_of(const SetupOptions& options, const Catalog& catal
       for (std::size_t i = 0; i < given.hardware.overrides.size(); ++i)
         axes.push_back(override_axis(given.hardware.overrides[i], i));
   }
+  for (SweepAxis& axis : axes)
+    for (const std::string& value : axis.values)
+      if (axis.counts) axis.numbers.push_back(double(count_of("--" + axis.name, value, 1)));
   return axes;
 }
 

@@ -22,6 +22,7 @@ struct SweepAxis {
   bool counts = false;  ///< its values are whole numbers
   std::vector<std::string> values;
   std::function<std::string&(SetupOptions&)> place;  ///< where a value goes
+  std::vector<double> numbers = {};                  ///< of the values, where it counts
 };
 
 /// The axes of the options given, in order. An option with one value is an axis of one point.

@@ -80,7 +80,9 @@ struct Differences {
   bool engine_moves = before["engine"].value("id", "") != now["engine"].value("id", "");
   bool range_moves = before["range"]["basis"] != now["range"]["basis"];
 
-  void whole(Difference& difference, const char* section) { difference.edits.push_back({{section}, now[section]}); }
+  void whole(Difference& difference, const char* section) {
+    difference.edits.push_back({{section}, now.contains(section) ? now[section] : Json()});
+  }
   void engine_with(Difference& d) {
     if (std::exchange(engine_moves, false)) whole(d, "engine");
   }
@@ -90,7 +92,7 @@ struct Differences {
 
   std::vector<Leaf> leaves(const char* section) {
     std::vector<Leaf> out;
-    find_leaves(before[section], now[section], {section}, out);
+    if (before.contains(section) && now.contains(section)) find_leaves(before[section], now[section], {section}, out);
     return out;
   }
 
@@ -103,6 +105,8 @@ struct Differences {
                    {{leaf.path, leaf.now}}};
       if (key == "model") whole(d, "model");
       if (key == "hardware") whole(d, "device"), range_with(d);
+      if (key == "draft") whole(d, "draft");
+      if (key == "observed") range_with(d);
       if (key == "engine" || (key == "hardware" && before["options"].value("engine", "").empty())) engine_with(d);
       found.push_back(d);
     }
@@ -129,6 +133,9 @@ struct Differences {
     std::string model = asked.value("model", ""), device = asked.value("hardware", "");
     if (before["options"].value("model", "") == model)
       spec("model", "models", model, model_file(context.file, model, context.catalog));
+    std::string draft = asked.value("draft", "");
+    if (before["options"].value("draft", "") == draft)
+      spec("draft", "models", draft, draft.empty() ? "" : model_file(context.file, draft, context.catalog));
     if (before["options"].value("hardware", "") == device) spec("device", "devices", device, "");
     std::string engine = now["engine"].value("id", ""), basis = now["range"].value("basis", "");
     if (before["engine"].value("id", "") == engine) spec("engine", "engines", engine, "");

@@ -12,6 +12,8 @@ std::span<const Command> commands() {
       {"compare", "estimates side by side, and which parts make the difference", add_compare},
       {"chart", "charts of caches, memory and speed as SVG, PNG or data", add_chart},
       {"validate", "predictions beside what was measured, per class and row by row", add_validate},
+      {"train", "what fewer KV heads change in training: memory and flops", add_train},
+      {"uptrain", "what it costs to give a model fewer KV heads, and when it pays", add_uptrain},
       {"fit", "the constants of kernels, from the tables of their timings", add_fit},
       {"verify", "a serving engine's log beside what is predicted for the run it records", add_verify},
       {"models", "list, show or lint the models of the catalogue", add_models},

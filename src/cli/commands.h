@@ -25,6 +25,8 @@ void add_plan(CLI::App& app, int& exit_code);
 void add_chart(CLI::App& app, int& exit_code);
 void add_validate(CLI::App& app, int& exit_code);
 void add_fit(CLI::App& app, int& exit_code);
+void add_train(CLI::App& app, int& exit_code);
+void add_uptrain(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_models(CLI::App& app, int& exit_code);
 void add_hardware(CLI::App& app, int& exit_code);

@@ -36,6 +36,7 @@ int run(const EstimateOptions& o) {
     if (batch <= page.memory.max_sequences || page.memory.fits) page.points.push_back(s.step(batch));
   page.speed();
   page.parts();
+  page.speculation();
   if (load && page.memory.fits) page.serving(*load);
   if (!page.memory.fits) page.does_not_fit();
   if (o.explain) page.explain();

@@ -82,14 +82,14 @@ void EstimatePage::memory_facts() {
 Json json_of_step(const Step& p) {
   Json parts = Json::array();
   for (const StepPart& part : p.parts)
-    parts.push_back({{"name", part.name},
+    parts.push_back({{"name", part.name()},
                      {"seconds", part.seconds.value},
                      {"memory_seconds", part.memory.value},
                      {"compute_seconds", part.compute.value},
                      {"fixed_seconds", part.fixed.value},
                      {"bytes", part.bytes.value},
                      {"flops", part.flops.value},
-                     {"bound_by", part.bound}});
+                     {"bound_by", part.bound()}});
   return {{"floor_seconds", p.floor.value},
           {"floor_claimed", p.floor_claimed},
           {"expected_seconds", p.expected.value},
@@ -156,7 +156,7 @@ void EstimatePage::parts() {
   }
   table.columns.emplace_back("moved");
   for (std::size_t i = 0; i < points[0].parts.size(); ++i) {
-    std::vector<std::string> row = {std::string(points[0].parts[i].name)};
+    std::vector<std::string> row = {std::string(points[0].parts[i].name())};
     for (const Step* p : shown) {
       row.push_back(duration(p->parts[i].seconds));
       row.push_back(percent(p->parts[i].seconds / p->expected));
@@ -164,6 +164,34 @@ void EstimatePage::parts() {
     Bytes moved = shown.back()->parts[i].bytes;
     row.push_back(moved.value > 0 ? size(moved) : "-");
     table.rows.push_back(row);
+  }
+  doc.blocks.push_back(table);
+}
+
+/// What a draft model makes of the same batches.
+void EstimatePage::speculation() {
+  if (!s.draft || points.empty()) return;
+  doc.blocks.push_back(Heading{fmt::format("With {} drafting {} tokens, {} of them accepted", s.draft->model.id,
+                                           s.draft->length, percent(s.draft->acceptance))});
+  Table table{{"batch", "draft step", "verify", "tokens a cycle", "a token", "80 % range", "per user", "gain"}, {}};
+  doc.json["speculation"] = Json::array();
+  for (const Step& p : points) {
+    Speculated q = s.speculated(p.batch);
+    table.rows.push_back(
+        {count(double(p.batch)), duration(q.draft.expected), duration(q.verify.expected), significant(q.accepted, 3),
+         duration(q.expected),
+         fmt::format("{}-{} ms", significant(q.low.value * 1e3, 3), significant(q.high.value * 1e3, 3)),
+         speed_of(1 / q.expected.value), ratio(p.expected / q.expected)});
+    doc.json["speculation"].push_back({{"batch", p.batch},
+                                       {"draft_step_seconds", q.draft.expected.value},
+                                       {"verify_seconds", q.verify.expected.value},
+                                       {"tokens_per_cycle", q.accepted},
+                                       {"expected_seconds", q.expected.value},
+                                       {"floor_seconds", q.floor.value},
+                                       {"low_seconds", q.low.value},
+                                       {"high_seconds", q.high.value},
+                                       {"tokens_per_second", q.tokens_per_second},
+                                       {"gain", p.expected / q.expected}});
   }
   doc.blocks.push_back(table);
 }
@@ -241,6 +269,15 @@ void EstimatePage::notes() {
         break;
       }
   }
+  if (s.draft)
+    lines.lines.push_back(
+        "the table of one step and any serving load are without the draft; memory holds the weights and caches of "
+        "both");
+  if (s.anchor != 1)
+    lines.lines.push_back(
+        fmt::format("anchored on your measurement: {} of what was expected there; its context and "
+                    "layout are taken to be those of this command",
+                    ratio(s.anchor)));
   if (s.d.eviction.kind != EvictionKind::none)
     lines.lines.push_back("eviction changes what the model sees; its quality is not modelled");
   if (s.model.max_context && s.w.context > *s.model.max_context)

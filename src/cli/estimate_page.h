@@ -23,6 +23,7 @@ struct EstimatePage {
   void memory_facts();
   void speed();
   void parts();
+  void speculation();
   void serving(const Load& load);
   void does_not_fit();
   void notes();

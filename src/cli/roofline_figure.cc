@@ -70,7 +70,7 @@ Chart roofline(FigureRequest& request) {
     i64 batch = std::min<i64>(as.memory().max_sequences, 1 << 16);
     if (batch < 1) continue;
     for (const StepPart& p : as.step(batch).parts)
-      if (p.name == "kv cache" && p.bytes.value > 0)
+      if (p.kind == PartKind::kv_cache && p.bytes.value > 0)
         attention.points.push_back({.x = p.flops.value / p.bytes.value,
                                     .y = p.flops.value / p.seconds.value,
                                     .label = fmt::format("{}, batch {}", kind.name, batch),

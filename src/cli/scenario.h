@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "catalog/record.h"
+#include "cli/setup_options.h"
 #include "cli/tolerance.h"
 
 namespace kvroof {

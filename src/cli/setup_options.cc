@@ -5,6 +5,7 @@
 
 #include "cli/model_source.h"
 #include "core/units.h"
+#include "render/number.h"
 
 namespace kvroof {
 
@@ -29,6 +30,12 @@ void add_workload_options(CLI::App& app, SetupOptions& o) {
       ->option_text("RATE");
   app.add_option("--cache-hit", o.cache_hit, "serving: share of prompt tokens found in the prefix cache")
       ->option_text("SHARE");
+  app.add_option("--draft", o.draft, "speculative decoding: the model that drafts")->option_text("MODEL");
+  app.add_option("--accept", o.accept, "share of drafted tokens that the target keeps (default 0.7)")
+      ->option_text("SHARE");
+  app.add_option("--draft-len", o.draft_len, "tokens drafted a cycle (default 4)")->option_text("N");
+  app.add_option("--observed", o.observed, "anchor on your own point, such as tpot=25ms@batch=16")
+      ->option_text("POINT");
 }
 
 std::optional<Load> load_of(const SetupOptions& o) {
@@ -62,6 +69,45 @@ Workload workload_of(const SetupOptions& o) {
   return w;
 }
 
+namespace {
+
+std::optional<Draft> draft_of(const SetupOptions& o, const std::optional<Model>& model) {
+  if (!model) {
+    if (!o.accept.empty() || !o.draft_len.empty())
+      throw InputError{"--accept and --draft-len: need a --draft MODEL that drafts\n"};
+    return std::nullopt;
+  }
+  Draft draft;
+  draft.model = *model;
+  if (!o.accept.empty()) draft.acceptance = share_of("--accept", o.accept);
+  draft.length = count_of("--draft-len", o.draft_len, 4, 64);
+  return draft;
+}
+
+/// The user's own point: what a step takes at a batch, over what is expected of it there.
+double anchor_of(const std::string& text, const Setup& s) {
+  std::size_t at = text.find("@batch=");
+  if (text.rfind("tpot=", 0) != 0 || at == text.npos)
+    throw InputError{"--observed: '" + text + "' is not a time and a batch, such as tpot=25ms@batch=16\n"};
+  ParsedNumber time = parse_quantity(std::string_view(text).substr(5, at - 5), seconds_dimension);
+  ParsedNumber batch = parse_count(std::string_view(text).substr(at + 7), 1, i64(1) << 32);
+  if (!time.value) throw InputError{"--observed: " + time.error + "\n"};
+  if (*time.value <= 0) throw InputError{"--observed: the time must be more than 0\n"};
+  if (!batch.value) throw InputError{"--observed: batch: " + batch.error + "\n"};
+  Step expected = s.step(i64(*batch.value));
+  if (*time.value < expected.floor.value)
+    throw InputError{"--observed: " + duration({*time.value}) + " is less than the floor of " +
+                     duration(expected.floor) + " at batch " + std::to_string(i64(*batch.value)) +
+                     "\n  check the batch, --context, --tp and formats of that measurement\n"};
+  return *time.value / expected.expected.value;
+}
+
+}  // namespace
+
+Basis basis_of(const SetupOptions& o, const Device& device) {
+  return o.observed.empty() ? device.achievable.basis : Basis::observed;
+}
+
 Setup setup_of(const SetupOptions& o, const Specs& specs) {
   Setup s{with_what_ifs(o.model, specs.model),
           with_what_ifs(o.hardware, specs.device),
@@ -70,14 +116,17 @@ Setup setup_of(const SetupOptions& o, const Specs& specs) {
           specs.range,
           workload_of(o)};
   s.d = deployment_of(o, s.model, s.engine);
+  s.draft = draft_of(o, specs.draft);
   throw_if_any(s.problems());
+  if (!o.observed.empty()) s.anchor = anchor_of(o.observed, s);
   return s;
 }
 
 Setup setup_of(const SetupOptions& o, const Catalog& catalog) {
-  Specs specs{find_model(o.model.model, catalog), find_device(o.hardware, catalog), {}, {}};
+  Specs specs{find_model(o.model.model, catalog), find_device(o.hardware, catalog), {}, {}, {}};
   specs.engine = engine_of(o.layout, specs.device, catalog);
-  specs.range = catalog.range(specs.device.achievable.basis);
+  specs.range = catalog.range(basis_of(o, specs.device));
+  if (!o.draft.empty()) specs.draft = find_model(o.draft, catalog);
   return setup_of(o, specs);
 }
 

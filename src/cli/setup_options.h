@@ -16,6 +16,8 @@ struct SetupOptions {
   DeploymentOptions layout;
   std::string context, batch;
   std::string input, output, concurrency, rate, cache_hit;
+  std::string draft, accept, draft_len;
+  std::string observed;
 
   bool asks_to_serve() const {
     return !(input.empty() && output.empty() && concurrency.empty() && rate.empty() && cache_hit.empty());
@@ -30,6 +32,7 @@ struct Specs {
   Device device;
   Engine engine;
   RangeRule range;
+  std::optional<Model> draft;
 };
 
 /// All of them: what `estimate` takes, and a scenario of `check`.
@@ -47,6 +50,9 @@ std::vector<i64> batches_of(const SetupOptions& options);
 Deployment deployment_of(const SetupOptions& options, const Model& model, const Engine& engine);
 /// The largest batch, at the context asked for or the one that the load fills.
 Workload workload_of(const SetupOptions& options);
+
+/// What the times of these options rest on: the device's constants, or the user's own point.
+Basis basis_of(const SetupOptions& options, const Device& device);
 
 /// Everything together, checked: an InputError lists what is wrong.
 Setup setup_of(const SetupOptions& options, const Catalog& catalog);

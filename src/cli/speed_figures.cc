@@ -116,9 +116,9 @@ Chart step_breakdown(FigureRequest& request) {
       }
       BarRow row{name, std::vector<double>(bars.series.size(), std::nan(""))};
       for (const StepPart& part : cases[i].step(batch).parts) {
-        auto at = std::find(bars.series.begin(), bars.series.end(), part.name);
+        auto at = std::find(bars.series.begin(), bars.series.end(), part.name());
         std::size_t column = std::size_t(at - bars.series.begin());
-        if (at == bars.series.end()) bars.series.emplace_back(part.name);
+        if (at == bars.series.end()) bars.series.emplace_back(part.name());
         row.values.resize(bars.series.size(), std::nan(""));
         row.values[column] = part.seconds.value;
       }

@@ -57,8 +57,7 @@ struct Sheet {
 };
 
 Cell axis_cell(const SweepAxis& axis, std::size_t at) {
-  if (!axis.counts) return Cell::of(axis.values[at]);
-  return Cell::of(double(count_of("--" + axis.name, axis.values[at], 1)), Measure::count);
+  return axis.counts ? Cell::of(axis.numbers[at], Measure::count) : Cell::of(axis.values[at]);
 }
 
 RowColumn axis_column(const SweepAxis& axis) {

@@ -66,7 +66,10 @@ SweepSpecs specs_of(std::vector<SweepAxis> axes, const SetupOptions& options, co
 }
 
 SweepWalker::SweepWalker(const SweepSpecs& specs)
-    : specs_(specs), options_(specs.options), at_(specs.axes.size(), 0), setup_{} {}
+    : specs_(specs), options_(specs.options), at_(specs.axes.size(), 0), batch_axis_(specs.axes.size()), setup_{} {
+  for (std::size_t i = 0; i < specs.axes.size(); ++i)
+    if (specs.axes[i].level == Level::batch) batch_axis_ = i;
+}
 
 std::size_t SweepWalker::shared_index(Level level) const {
   std::size_t index = 0;
@@ -75,63 +78,91 @@ std::size_t SweepWalker::shared_index(Level level) const {
   return index;
 }
 
+void SweepWalker::set_axis(std::size_t axis, std::size_t value, Level& changed) {
+  const SweepAxis& a = specs_.axes[axis];
+  at_[axis] = value;
+  changed = std::min(changed, a.level);
+  if (a.level != Level::batch) a.place(options_) = a.values[value];
+}
+
+/// To the next point: like a counter, from the last axis on. False when the point is another one.
+bool SweepWalker::advance(i64 point, Level& changed) {
+  if (point_ < 0 || point != point_ + 1) return false;
+  for (std::size_t i = at_.size(); i-- > 0;) {
+    bool wraps = at_[i] + 1 == specs_.axes[i].values.size();
+    if (wraps && specs_.axes[i].values.size() == 1) continue;
+    set_axis(i, wraps ? 0 : at_[i] + 1, changed);
+    if (!wraps) return true;
+  }
+  return true;
+}
+
 bool SweepWalker::move_to(i64 point) {
   Level changed = Level::batch;
-  bool moved = fresh_;
-  for (std::size_t i = at_.size(); i-- > 0;) {
-    const SweepAxis& axis = specs_.axes[i];
-    std::size_t now = std::size_t(point % i64(axis.values.size()));
-    point /= i64(axis.values.size());
-    if (now == at_[i] && !fresh_) continue;
-    at_[i] = now;
-    if (axis.level != Level::batch) axis.place(options_) = axis.values[now];
-    changed = std::min(changed, axis.level);
-    moved = true;
+  if (!advance(point, changed)) {
+    i64 rest = point;
+    for (std::size_t i = at_.size(); i-- > 0;) {
+      i64 values = i64(specs_.axes[i].values.size());
+      set_axis(i, std::size_t(rest % values), changed);
+      rest /= values;
+    }
+    changed = Level::model;
   }
-  if (moved) rebuild(fresh_ ? Level::model : changed);
-  fresh_ = false;
+  point_ = point;
+  rebuild(changed);
   return valid_;
 }
 
 /// A level's work rests on that of the levels before it.
 void SweepWalker::rebuild(Level from) {
-  const SweptDevice& device = specs_.devices[shared_index(Level::device)];
-  if (from <= Level::model) setup_.model = specs_.models[shared_index(Level::model)];
-  if (from <= Level::device) {
-    setup_.device = device.device;
-    setup_.range = device.range;
-  }
   if (from <= Level::layout) {
+    const SweptDevice& device = specs_.devices[shared_index(Level::device)];
+    if (from <= Level::model) setup_.model = specs_.models[shared_index(Level::model)];
+    if (from <= Level::device) {
+      setup_.device = device.device;
+      setup_.range = device.range;
+    }
     std::size_t engine = 0;
     for (std::size_t i = 0; i < at_.size(); ++i)
       if (specs_.axes[i].name == "engine") engine = at_[i];
     setup_.engine = device.engines[engine];
   }
-  try {
-    if (from <= Level::layout) setup_.d = deployment_of(options_, setup_.model, setup_.engine);
-    if (from <= Level::workload) {
-      setup_.w = workload_of(options_);
-      setup_.w.batch = 1;
-      std::vector<Problem> found = setup_.problems();
-      valid_ = found.empty();
-      if (!valid_) problem_ = found[0].path + ": " + found[0].what;
-      load_ = load_of(options_);
-      if (valid_) memory_ = setup_.memory();
-      serving_.reset();
-      if (valid_ && load_ && specs_.serves) serving_ = setup_.serve(*load_);
-    }
-  } catch (const InputError& e) {
-    valid_ = false;
-    problem_ = e.message.substr(0, e.message.find('\n'));
-  }
+  if (from <= Level::workload) prepare(from);
   if (!valid_) return;
-  setup_.w.batch = specs_.batches[shared_index(Level::batch)];
+  setup_.w.batch = specs_.batches[batch_axis_ < at_.size() ? at_[batch_axis_] : 0];
   // How much a batch is short of, and on which stage, depends on the batch; what fits does not.
   runs_ = memory_.max_sequences >= setup_.w.batch;
   memory_.fits = runs_;
-  too_much_.reset();
-  if (!runs_ && setup_.w.batch > 1 && (setup_.d.pp > 1 || specs_.tells_shortfall)) too_much_ = setup_.memory();
-  if (runs_) step_ = setup_.step();
+  if (too_much_) too_much_.reset();
+  if (!runs_ && setup_.w.batch > 1 && (setup_.d.pp > 1 || specs_.tells_shortfall)) too_much_ = ranks_->fit(setup_.w);
+  if (runs_) step_ = decoder_->step(setup_.w.batch);
+}
+
+/// All that a batch of sequences rests on.
+void SweepWalker::prepare(Level from) {
+  valid_ = false;
+  try {
+    if (from <= Level::layout) {
+      decoder_.reset();
+      ranks_.reset();
+      setup_.d = deployment_of(options_, setup_.model, setup_.engine);
+    }
+    setup_.w = workload_of(options_);
+    setup_.w.batch = 1;
+    std::vector<Problem> found = setup_.problems();
+    if (!found.empty()) {
+      problem_ = found[0].path + ": " + found[0].what;
+      return;
+    }
+    load_ = load_of(options_);
+    if (!ranks_) ranks_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine);
+    memory_ = ranks_->fit(setup_.w);
+    if (!decoder_) decoder_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine, setup_.range);
+    decoder_->set_context(setup_.w.context, setup_.w.shared_prefix);
+    serving_.reset();
+    if (load_ && specs_.serves) serving_ = setup_.serve(*load_);
+    valid_ = true;
+  } catch (const InputError& e) { problem_ = e.message.substr(0, e.message.find('\n')); }
 }
 
 Outcome SweepWalker::outcome() const {

@@ -45,14 +45,20 @@ class SweepWalker {
  private:
   std::size_t shared_index(Level level) const;
   void rebuild(Level from);
+  void prepare(Level from);
+  bool advance(i64 point, Level& changed);
+  void set_axis(std::size_t axis, std::size_t value, Level& changed);
 
   const SweepSpecs& specs_;
   SetupOptions options_;
   std::vector<std::size_t> at_;
-  bool fresh_ = true;
+  i64 point_ = -1;  ///< where it stands
+  std::size_t batch_axis_ = 0;
   bool valid_ = false;
   std::string problem_;
   Setup setup_;
+  std::optional<Ranks> ranks_;
+  std::optional<Decoder> decoder_;
   Memory memory_;                   ///< with a batch of one
   std::optional<Memory> too_much_;  ///< with a batch that does not fit
   std::optional<Load> load_;

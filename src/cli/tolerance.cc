@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "catalog/suggest.h"
 #include "core/units.h"
 
 namespace kvroof {

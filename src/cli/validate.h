@@ -16,7 +16,8 @@ struct Prediction {
   std::string source, kind;  ///< the classes it counts for: an engine or device, and what was measured
   std::optional<double> measured, predicted, low, high;
   std::string basis;
-  std::string skipped;  ///< why there is no prediction; empty when there is one
+  std::optional<double> bare;  ///< by the floor alone, in the same unit: the baseline to beat
+  std::string skipped;         ///< why there is no prediction; empty when there is one
   bool ok() const { return skipped.empty() && predicted.has_value(); }
 };
 

@@ -164,7 +164,7 @@ Node explain_step(const Step& s) {
   Node root{"expected step", s.expected.value, Measure::seconds, Rule::sum, "ops run one after another", {}};
   for (const StepPart& p : s.parts) {
     Node part{
-        std::string(p.name), p.seconds.value, Measure::seconds, Rule::sum, "bound by " + std::string(p.bound), {}};
+        std::string(p.name()), p.seconds.value, Measure::seconds, Rule::sum, "bound by " + std::string(p.bound()), {}};
     if (p.memory.value > 0) part.parts.push_back(leaf("streaming", p.memory.value, Measure::seconds));
     if (p.compute.value > 0) part.parts.push_back(leaf("arithmetic beyond it", p.compute.value, Measure::seconds));
     if (p.fixed.value > 0) part.parts.push_back(leaf("launches and waits", p.fixed.value, Measure::seconds));

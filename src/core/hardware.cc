@@ -80,8 +80,8 @@ std::vector<Problem> problems(const Device& device) {
 }
 
 std::string_view name_of(Basis basis) {
-  constexpr std::string_view names[] = {"measured kernels", "own end-to-end rows", "family default", "vendor figures",
-                                        "datasheet only"};
+  constexpr std::string_view names[] = {"measured kernels", "own end-to-end rows", "family default",
+                                        "vendor figures",   "datasheet only",      "your own measurement"};
   return names[int(basis)];
 }
 

@@ -43,7 +43,7 @@ struct Link {
 enum class Overlap { max, sum };
 
 /// In words, how well the constants of a time are known; it decides the width of the range.
-enum class Basis { measured_kernels, own_rows, family_default, vendor_figures, datasheet_only };
+enum class Basis { measured_kernels, own_rows, family_default, vendor_figures, datasheet_only, observed };
 
 /// What of a device's peaks is reached. Per arithmetic where it was measured; the nearest wider one stands in.
 struct Achievable {

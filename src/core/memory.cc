@@ -28,38 +28,6 @@ Bytes usable_memory(const Device& device) {
   return sum;
 }
 
-/// A stage without caches holds any number, which stays that.
-i64 times(i64 count, i64 groups) { return std::min<i64>(count, i64(9e18) / groups) * groups; }
-
-/// Sequences a replica can hold with `room` on this stage, and the memory of that rank.
-Memory fit_stage(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& e,
-                 i64 stage) {
-  Memory m;
-  m.stage = stage;
-  m.usable = usable_memory(device);
-  m.weights = d.weight_bytes ? *d.weight_bytes : loaded_weights(model, d, e, stage);
-  m.runtime = runtime_bytes(device, d, e);
-  m.activation = d.activation_bytes ? *d.activation_bytes : activation_bytes(model, device, d, e, stage);
-  double fraction = d.memory_fraction.value_or(e.memory_fraction);
-  Bytes base =
-      e.fraction_of == FractionOf::free_after_load ? m.usable - m.weights - m.runtime - m.activation : m.usable;
-  m.reserved = larger(Bytes{}, (1 - fraction) * base);
-  if (e.fraction_of == FractionOf::free_before_load)
-    m.reserved = larger(Bytes{}, m.reserved - m.activation);  // activations live in what is kept back
-  Bytes room = m.usable - m.reserved - m.weights - m.runtime - m.activation;
-  if (d.kv_room) room = *d.kv_room;
-  m.kv_room = larger(room, Bytes{});
-  Workload here = w;  // groups of data-parallel attention share the sequences
-  here.batch = ceil_div(w.batch, d.attention_dp);
-  m.allocation = allocate(model, d, here, e, stage, m.kv_room);
-  m.kv_per_sequence = m.allocation.per_sequence;
-  m.max_sequences = room.value < 0 ? 0 : times(m.allocation.max_sequences, d.attention_dp);
-  m.max_tokens = room.value < 0 ? 0 : times(m.allocation.max_tokens, d.attention_dp);
-  m.fits = room.value >= 0 && m.max_sequences >= w.batch;
-  if (!m.fits) m.shortfall = larger(Bytes{1}, double(here.batch) * m.kv_per_sequence - room);
-  return m;
-}
-
 }  // namespace
 
 const Format& embedding_format(const Model& model, const Deployment& deployment) {
@@ -126,15 +94,60 @@ Bytes all_weights(const Model& model, const Deployment& deployment) {
   return rank_weights(model, whole, 0);
 }
 
-Memory fit(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& e) {
-  Memory tightest = fit_stage(model, device, d, w, e, 0);
-  for (i64 stage = 1; stage < d.pp; ++stage) {
-    Memory m = fit_stage(model, device, d, w, e, stage);
+Ranks::Ranks(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine)
+    : model_(model), device_(device), d_(deployment), engine_(engine) {
+  for (i64 stage = 0; stage < d_.pp; ++stage) ranks_.push_back(rank(stage));
+}
+
+Ranks::Rank Ranks::rank(i64 stage) const {
+  Memory m;
+  m.stage = stage;
+  m.usable = usable_memory(device_);
+  m.weights = d_.weight_bytes ? *d_.weight_bytes : loaded_weights(model_, d_, engine_, stage);
+  m.runtime = runtime_bytes(device_, d_, engine_);
+  m.activation = d_.activation_bytes ? *d_.activation_bytes : activation_bytes(model_, device_, d_, engine_, stage);
+  double fraction = d_.memory_fraction.value_or(engine_.memory_fraction);
+  Bytes base =
+      engine_.fraction_of == FractionOf::free_after_load ? m.usable - m.weights - m.runtime - m.activation : m.usable;
+  m.reserved = larger(Bytes{}, (1 - fraction) * base);
+  if (engine_.fraction_of == FractionOf::free_before_load)
+    m.reserved = larger(Bytes{}, m.reserved - m.activation);  // activations live in what is kept back
+  Bytes room = m.usable - m.reserved - m.weights - m.runtime - m.activation;
+  if (d_.kv_room) room = *d_.kv_room;
+  m.kv_room = larger(room, Bytes{});
+  return {std::move(m), room};
+}
+
+/// A stage without caches holds any number, which stays that.
+static i64 times(i64 count, i64 groups) { return std::min<i64>(count, i64(9e18) / groups) * groups; }
+
+/// Sequences a replica can hold with the room on this stage.
+Memory Ranks::fit(const Rank& rank, const Workload& w) const {
+  Memory m = rank.memory;
+  Workload here = w;  // groups of data-parallel attention share the sequences
+  here.batch = ceil_div(w.batch, d_.attention_dp);
+  m.allocation = allocate(model_, d_, here, engine_, m.stage, m.kv_room);
+  m.kv_per_sequence = m.allocation.per_sequence;
+  m.max_sequences = rank.room.value < 0 ? 0 : times(m.allocation.max_sequences, d_.attention_dp);
+  m.max_tokens = rank.room.value < 0 ? 0 : times(m.allocation.max_tokens, d_.attention_dp);
+  m.fits = rank.room.value >= 0 && m.max_sequences >= w.batch;
+  if (!m.fits) m.shortfall = larger(Bytes{1}, double(here.batch) * m.kv_per_sequence - rank.room);
+  return m;
+}
+
+Memory Ranks::fit(const Workload& w) const {
+  Memory tightest = fit(ranks_.front(), w);
+  for (std::size_t stage = 1; stage < ranks_.size(); ++stage) {
+    Memory m = fit(ranks_[stage], w);
     if (m.max_sequences < tightest.max_sequences || m.shortfall > tightest.shortfall ||
         (m.max_sequences == tightest.max_sequences && m.max_tokens < tightest.max_tokens))
       tightest = std::move(m);
   }
   return tightest;
+}
+
+Memory fit(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& e) {
+  return Ranks(model, device, d, e).fit(w);
 }
 
 namespace {

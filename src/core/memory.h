@@ -47,6 +47,29 @@ const Format& embedding_format(const Model& model, const Deployment& deployment)
 /// Share of a matrix that one rank of tensor parallelism holds.
 double split_share(Split split, const Attention& attention, const Deployment& deployment);
 
+/// The ranks of one layout, one for each stage: what neither context nor batch changes is worked out once. The
+/// references must outlive it.
+class Ranks {
+ public:
+  Ranks(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine);
+  /// Memory of the tightest one.
+  Memory fit(const Workload& workload) const;
+
+ private:
+  struct Rank {
+    Memory memory;  ///< without an allocation
+    Bytes room;     ///< below 0 where not even the weights fit
+  };
+  Rank rank(i64 stage) const;
+  Memory fit(const Rank& rank, const Workload& workload) const;
+
+  const Model& model_;
+  const Device& device_;
+  const Deployment& d_;
+  const Engine& engine_;
+  std::vector<Rank> ranks_;
+};
+
 /// Memory of the tightest rank. The model, device and deployment have no problems.
 Memory fit(const Model& model, const Device& device, const Deployment& deployment, const Workload& workload,
            const Engine& engine);

@@ -178,7 +178,7 @@ bool Replica::in_time(const Serving& s) const {
 double Replica::link_share() const {
   Step s = decode_step(model_, device_, d_, {demand_.tokens(), 1, 0}, engine_, range_);
   for (const StepPart& p : s.parts)
-    if (p.name == "collectives") return p.seconds / s.expected;
+    if (p.kind == PartKind::collectives) return p.seconds / s.expected;
   return 0;
 }
 

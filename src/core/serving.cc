@@ -6,15 +6,11 @@
 namespace kvroof {
 namespace {
 
-Seconds chunk_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, double chunk,
-                   double cached) {
-  Pass pass(m, device, d, e, rank_weights(m, d, 0));
-  for (const LayerGroup& g : m.layers) {
-    pass.linears(g, chunk);
-    pass.prefill_attention(g, chunk, cached);
-    pass.collectives(g, chunk);
-  }
-  pass.head(1);
+Seconds chunk_time(const Schedule& schedule, double chunk, double cached) {
+  Pass pass(schedule, schedule.resident_weights());
+  pass.matrices(chunk, 1);
+  for (const LayerGroup& g : schedule.model().layers) pass.attention(schedule.prefill(g, chunk, cached), 1);
+  pass.collectives(chunk);
   pass.overheads(1);
   return pass.seconds();
 }
@@ -26,13 +22,14 @@ Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, 
                      double cache_hit) {
   double cached = std::floor(double(input) * cache_hit), left = std::max(1.0, double(input) - cached);
   double size = double(d.batched_tokens), whole_chunks = std::floor(left / size), rest = left - whole_chunks * size;
+  Schedule schedule(m, device, d, e);
   Seconds sum;
   if (whole_chunks > 0) {
-    Seconds first = chunk_time(m, device, d, e, size, cached),
-            last = chunk_time(m, device, d, e, size, cached + (whole_chunks - 1) * size);
+    Seconds first = chunk_time(schedule, size, cached),
+            last = chunk_time(schedule, size, cached + (whole_chunks - 1) * size);
     sum += whole_chunks * 0.5 * (first + last);
   }
-  if (rest > 0) sum += chunk_time(m, device, d, e, rest, cached + whole_chunks * size);
+  if (rest > 0) sum += chunk_time(schedule, rest, cached + whole_chunks * size);
   return sum;
 }
 
@@ -46,7 +43,7 @@ double StepCurve::operator()(double batch) {
 double StepCurve::at(i64 batch) {
   if (std::size_t(batch) >= known_.size()) known_.resize(std::size_t(batch) * 2, 0);
   double& known = known_[std::size_t(batch)];
-  if (known == 0) known = decode_step(model_, device_, d_, {context_, batch, 0}, engine_, {1, 1}).expected.value;
+  if (known == 0) known = decoder_.expected(batch).value;
   return known;
 }
 
@@ -68,18 +65,18 @@ struct Server::Point {
 
 Server::Server(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
                i64 capacity, const RangeRule& range)
-    : model_(m),
-      device_(device),
-      d_(d),
+    : device_(device),
       engine_(e),
-      range_(range),
-      step_(m, device, d, e, load.input + load.output / 2),
+      range_(range.of(m)),
+      decoder_(m, device, d, e, range),
+      step_(decoder_),
       prefill_(prefill_time(m, device, d, e, load.input, load.cache_hit)),
-      context_(load.input + load.output / 2),
       most_(double(std::min<i64>(capacity, 1 << 16))),
       tokens_(double(load.output - 1)),
       output_(double(load.output)),
-      stages_(e.pipelined ? double(d.pp) : 1) {}
+      stages_(e.pipelined ? double(d.pp) : 1) {
+  decoder_.set_workload({load.input + load.output / 2, 1, 0});
+}
 
 /// What the loop is at throughput `x` with about `requests` in the system. Not possible where prefill takes all of the
 /// time, or decoding can't keep up with it.
@@ -147,7 +144,7 @@ Serving Server::operator()(const Load& load, i64 count) {
     if (here > running)
       s.ttft += Seconds{(here - running) / s.requests_per_second};  // those that do not fit wait for others to finish
   }
-  Step least = decode_step(model_, device_, d_, {context_, std::max<i64>(1, i64(s.decoding)), 0}, engine_, range_);
+  Step least = decoder_.step(std::max<i64>(1, i64(s.decoding)));
   s.tpot_low = larger(least.floor, range_.low * s.tpot);
   s.tpot_high = larger(s.tpot, range_.high * s.tpot);
   s.requests_per_second *= replicas;
@@ -160,6 +157,17 @@ Serving Server::operator()(const Load& load, i64 count) {
 Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
               i64 capacity, const RangeRule& range) {
   return Server(m, device, d, e, load, capacity, range)(load, d.dp);
+}
+
+Serving anchored(Serving s, double ratio, const RangeRule& range) {
+  if (ratio == 1) return s;
+  for (Seconds* time : {&s.prefill, &s.ttft, &s.tpot}) *time = ratio * *time;
+  s.tpot_low = range.low * s.tpot;
+  s.tpot_high = range.high * s.tpot;
+  s.basis = Basis::observed;
+  s.requests_per_second /= ratio;
+  s.tokens_per_second /= ratio;
+  return s;
 }
 
 std::vector<Problem> problems(const Load& load) {

@@ -41,17 +41,12 @@ Seconds prefill_time(const Model& model, const Device& device, const Deployment&
 /// is remembered.
 class StepCurve {
  public:
-  StepCurve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine, i64 context)
-      : model_(model), device_(device), d_(deployment), engine_(engine), context_(context) {}
+  StepCurve(const Decoder& decoder) : decoder_(decoder) {}
   double operator()(double batch);
 
  private:
   double at(i64 batch);
-  const Model& model_;
-  const Device& device_;
-  const Deployment& d_;
-  const Engine& engine_;
-  i64 context_;
+  const Decoder& decoder_;
   std::vector<double> known_;  ///< by batch; 0 where it was not asked yet
 };
 
@@ -61,6 +56,8 @@ class Server {
   /// `capacity`: sequences of input + output tokens that fit the memory of one replica.
   Server(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine, const Load& load,
          i64 capacity, const RangeRule& range);
+  Server(const Server&) = delete;  // the curve refers to the decoder held here
+  Server& operator=(const Server&) = delete;
   /// Under `concurrency` or `rate` of the load, shared evenly by the replicas.
   Serving operator()(const Load& load, i64 replicas);
 
@@ -70,14 +67,12 @@ class Server {
   void reach(Serving& s, double running);
   void settle(Serving& s, double rate, double replicas);
 
-  const Model& model_;
   const Device& device_;
-  const Deployment& d_;
   const Engine& engine_;
   RangeRule range_;
+  Decoder decoder_;  ///< in the middle of an answer
   StepCurve step_;
   Seconds prefill_;
-  i64 context_;    ///< in the middle of an answer
   double most_;    ///< requests a replica admits
   double tokens_;  ///< of a request that a step each makes
   double output_;
@@ -88,6 +83,9 @@ class Server {
 /// fit the memory of one replica.
 Serving serve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
               const Load& load, i64 capacity, const RangeRule& range);
+
+/// The loop with every time scaled by `ratio`, as `anchored` of a step. Throughput falls as times grow.
+Serving anchored(Serving serving, double ratio, const RangeRule& range);
 
 std::vector<Problem> problems(const Load& load);
 

@@ -7,7 +7,7 @@ namespace kvroof {
 namespace {
 
 /// What the step as a whole waits for most.
-std::string_view bound_by(const std::vector<StepPart>& parts) {
+std::string_view bound_by(const StepParts& parts) {
   Seconds memory, compute, fixed;
   for (const StepPart& p : parts) {
     memory += p.memory;
@@ -20,8 +20,8 @@ std::string_view bound_by(const std::vector<StepPart>& parts) {
 
 /// The floor: least bytes at datasheet bandwidth against flops at dense peak. Where all that a step moves fits
 /// the last-level cache, memory bandwidth bounds nothing, and only a known cache bandwidth does.
-void set_floor(Step& s, const Pass& pass, const Device& device, i64 pp) {
-  bool cached = device.cache && pass.least_bytes() / double(pp) <= device.cache->capacity;
+void set_floor(Step& s, const Pass& pass, const Device& device, double pp) {
+  bool cached = device.cache && pass.least_bytes() / pp <= device.cache->capacity;
   s.floor_claimed = !cached || device.cache->bandwidth.has_value();
   if (!cached)
     s.floor_memory = pass.placement().stream_bound(pass.least_bytes());
@@ -33,31 +33,72 @@ void set_floor(Step& s, const Pass& pass, const Device& device, i64 pp) {
 
 }  // namespace
 
+RangeRule RangeRule::of(const Model& model) const {
+  bool experts = std::any_of(model.layers.begin(), model.layers.end(), [](const LayerGroup& g) {
+    return std::holds_alternative<MoeFeedForward>(g.feed_forward);
+  });
+  return experts && experts_high > 0 ? RangeRule{experts_low, experts_high, 0, 0} : *this;
+}
+
+Decoder::Decoder(const Model& model, const Device& device, const Deployment& d, const Engine& engine,
+                 const RangeRule& range)
+    : schedule_(model, device, d, engine),
+      range_(range.of(model)),
+      pp_(double(d.pp)),
+      dp_(double(d.dp)),
+      pipelined_(engine.pipelined) {}
+
+void Decoder::set_workload(const Workload& w) {
+  attention_.clear();
+  for (const LayerGroup& g : schedule_.model().layers) attention_.push_back(schedule_.decode(g, w));
+  resident_sequence_ = schedule_.resident_sequence(w.context);
+  query_tokens_ = double(w.query_tokens);
+}
+
+/// Pipeline stages work on a part of the batch each, where the engine keeps them all busy.
+Pass Decoder::pass(i64 batch) const {
+  double in_flight = pipelined_ ? std::min(pp_, double(batch)) : 1;
+  double sequences = std::ceil(double(batch) / in_flight), rows = sequences * query_tokens_;
+  Pass pass(schedule_, schedule_.resident_weights() + schedule_.sequences(double(batch)) * resident_sequence_);
+  pass.matrices(rows, rows);
+  for (const AttentionOp& op : attention_) pass.attention(op, schedule_.sequences(sequences));
+  pass.collectives(rows);
+  pass.overheads(sequences);
+  return pass;
+}
+
+Step Decoder::step(i64 batch) const {
+  Pass p = pass(batch);
+  Step s;
+  s.batch = batch;
+  set_floor(s, p, schedule_.device(), pp_);
+  p.parts(s.parts);
+  s.expected = p.seconds();
+  s.low = larger(s.floor, range_.low * s.expected);
+  s.high = range_.high * s.expected;
+  s.basis = schedule_.device().achievable.basis;
+  s.bound_by = bound_by(s.parts);
+  s.tokens_per_second = double(batch) * dp_ / s.expected.value;
+  s.tokens_per_second_per_user = 1 / s.expected.value;
+  return s;
+}
+
 Step decode_step(const Model& model, const Device& device, const Deployment& d, const Workload& w, const Engine& engine,
                  const RangeRule& range) {
-  double in_flight = engine.pipelined ? double(std::min(d.pp, w.batch)) : 1;
-  double batch = std::ceil(double(w.batch) / in_flight);
-  Pass pass(model, device, d, engine, resident_bytes(model, d, w));
-  double rows = batch * double(w.query_tokens);
-  for (const LayerGroup& g : model.layers) {
-    pass.linears(g, rows);
-    pass.decode_attention(g, batch, w);
-    pass.collectives(g, rows);
-  }
-  pass.head(rows);
-  pass.overheads(batch);
+  Decoder decoder(model, device, d, engine, range);
+  decoder.set_workload(w);
+  return decoder.step(w.batch);
+}
 
-  Step s;
-  s.batch = w.batch;
-  set_floor(s, pass, device, d.pp);
-  s.parts = pass.parts();
-  s.expected = pass.seconds();
+Step anchored(Step s, double ratio, const RangeRule& range) {
+  if (ratio == 1) return s;
+  s.parts.scale(ratio);
+  s.expected = larger(s.floor, ratio * s.expected);
   s.low = larger(s.floor, range.low * s.expected);
   s.high = range.high * s.expected;
-  s.basis = device.achievable.basis;
-  s.bound_by = bound_by(s.parts);
-  s.tokens_per_second = double(w.batch) * double(d.dp) / s.expected.value;
-  s.tokens_per_second_per_user = 1 / s.expected.value;
+  s.basis = Basis::observed;
+  s.tokens_per_second /= ratio;
+  s.tokens_per_second_per_user /= ratio;
   return s;
 }
 

@@ -22,7 +22,7 @@ struct Step {
   Seconds low, high;  ///< 80 % of comparable measurements lay between
   Basis basis = Basis::datasheet_only;
   std::string_view bound_by;
-  std::vector<StepPart> parts;
+  StepParts parts;
   double tokens_per_second = 0;  ///< over all replicas
   double tokens_per_second_per_user = 0;
 };
@@ -31,10 +31,38 @@ struct Step {
 struct RangeRule {
   double low = 1;
   double high = 1;
+  double experts_low = 0;  ///< for models with experts, where they are known less well; 0: the same
+  double experts_high = 0;
+  RangeRule of(const Model& model) const;
+};
+
+/// Steps of one layout: what neither context nor batch changes is worked out once. The references must outlive it.
+class Decoder {
+ public:
+  Decoder(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
+          const RangeRule& range);
+  /// Sets the cached tokens, shared prefix and new tokens of every sequence; the workload's batch is not used.
+  void set_workload(const Workload& workload);
+  Step step(i64 batch) const;
+  Seconds expected(i64 batch) const { return pass(batch).seconds(); }
+
+ private:
+  Pass pass(i64 batch) const;
+
+  Schedule schedule_;
+  RangeRule range_;
+  double pp_, dp_;
+  bool pipelined_;
+  double query_tokens_ = 1;
+  std::vector<AttentionOp> attention_;
+  Bytes resident_sequence_;
 };
 
 /// One decode step of `workload.batch` sequences on one replica.
 Step decode_step(const Model& model, const Device& device, const Deployment& deployment, const Workload& workload,
                  const Engine& engine, const RangeRule& range);
+
+/// The step with every part's time scaled by `ratio`: a measurement over the expected time at the point it was taken.
+Step anchored(Step step, double ratio, const RangeRule& range);
 
 }  // namespace kvroof

@@ -1,0 +1,159 @@
+#include "cli/system_rows.h"
+
+#include <algorithm>
+
+namespace kvroof {
+namespace {
+
+std::string engine_of_row(const std::string& engine) {
+  constexpr std::pair<std::string_view, std::string_view> prefixes[] = {{"transformers-neuronx", "neuronx"},
+                                                                        {"vllm", "vllm"},
+                                                                        {"trtllm", "trtllm"},
+                                                                        {"tensorrt", "trtllm"},
+                                                                        {"sglang", "sglang"},
+                                                                        {"llama.cpp", "llamacpp"}};
+  std::string name = lower(engine);
+  if (name.rfind("llama.cpp", 0) == 0 && name.find(" 2024-") != name.npos) return "llamacpp-2024";
+  for (auto [prefix, id] : prefixes)
+    if (name.rfind(prefix, 0) == 0) return std::string(id);
+  return "ideal";
+}
+
+/// The class of device a row speaks of, where the catalogue does not know the device itself.
+std::string family_of_row(const std::string& hw_class) {
+  constexpr std::pair<std::string_view, std::string_view> families[] = {
+      {"Apple", "soc"},           {"CPU", "cpu"},           {"ASIC-SRAM", "asic-sram"},
+      {"ASIC-GDDR", "asic-dram"}, {"ASIC-HBM", "asic-hbm"}, {"TPU", "asic-hbm"}};
+  for (auto [prefix, id] : families)
+    if (hw_class.rfind(prefix, 0) == 0) return std::string(id);
+  return "gpu";
+}
+
+/// A device of the row's own bandwidth and its class's shares.
+std::optional<Device> device_of_row(const Row& row, Names& names) {
+  if (const Device* known = names.device(row.text("hardware"))) return *known;
+  const Catalog& catalog = names.catalog();
+  std::optional<double> peak = row.number("peak_bw_GBps");
+  if (!peak || *peak <= 0) return std::nullopt;
+  Device device;
+  device.id = row.text("hardware");
+  device.device_class = family_of_row(row.text("hw_class"));
+  device.memory = {{"row's own bandwidth", {1e15}, {*peak * 1e9}, std::nullopt, std::nullopt}};
+  device.achievable = catalog.family(device.device_class);
+  device.link = Link{"unknown", {50e9}, std::nullopt, 1024};
+  return device;
+}
+
+struct Layout {
+  i64 tp = 1, pp = 1, dp = 1;
+};
+
+/// Rows name a layout in words of their own; several devices that are not pipeline stages share each layer.
+Layout layout_of_row(const Row& row) {
+  std::string text = row.text("parallelism");
+  i64 devices = row.whole("n_devices", 1);
+  if (text.rfind("layer-split", 0) == 0) return {1, devices, 1};
+  if (text.rfind("data parallel", 0) == 0) return {1, 1, devices};
+  return {devices, 1, 1};
+}
+
+/// The format of the weights, unless the checkpoint is published in it.
+bool set_weight_format(Setup& s, const Row& row, std::string& skipped) {
+  const Format* weights = format_in_table(row.text("weight_format"));
+  std::optional<double> bytes = row.number("weight_bytes_total");
+  if (!weights && !bytes) return skipped = "unknown weight format '" + row.text("weight_format") + "'", false;
+  if (!weights) {
+    s.model.weight_bytes = *bytes;  // a mix of formats: its bytes are all that is known of it
+    return true;
+  }
+  const WeightFormats& own = s.model.weights;
+  bool as_published = own.linears == own.experts && *weights == own.linears;
+  if (!as_published && weights->name != "mxfp4") s.d.weights = *weights;
+  return true;
+}
+
+/// Weights as the row says they are quantised; a checkpoint that is published so keeps its own formats.
+void set_quantisation(Model& model, const Row& row) {
+  const Format* linears = format_in_table(row.text("gemm_quant_mode"));
+  const Format* experts = format_in_table(row.text("moe_quant_mode"));
+  bool four_bit = experts && experts->name == "nvfp4";
+  if (four_bit && model.weights.experts.name == "mxfp4") return;  // published in mxfp4, which tables call nvfp4
+  if (experts && experts->arithmetic != model.weights.experts.arithmetic) model.weights.experts = *experts;
+  if (linears && linears->arithmetic != model.weights.linears.arithmetic) model.weights.linears = *linears;
+}
+
+constexpr i64 any_number = i64(1) << 20;
+
+}  // namespace
+
+bool is_serving(const Row& row) { return row.text("engine").find("serving") != std::string::npos; }
+
+bool is_judged(const Row& row) {
+  std::string confidence = row.text("confidence");
+  return row.text("trap").empty() && row.text("saturated") != "1" &&
+         (confidence.empty() || confidence == "A" || confidence == "B");
+}
+
+Seconds SystemRow::per_token(const Engine& engine) const {
+  const Setup& s = setup;
+  if (load) return serve(s.model, s.device, s.d, engine, *load, capacity, s.range).tpot;
+  return decode_step(s.model, s.device, s.d, s.w, engine, s.range).expected;
+}
+
+Serving SystemRow::predicted() const {
+  const Setup& s = setup;
+  if (load) return serve(s.model, s.device, s.d, s.engine, *load, capacity, s.range);
+  Step step = s.step();
+  Serving r;
+  r.tpot = step.expected;
+  r.tpot_low = step.low;
+  r.tpot_high = step.high;
+  r.basis = step.basis;
+  return r;
+}
+
+std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& skipped) {
+  const Model* model = names.model(row.text("model"));
+  if (!model) return skipped = "unknown model '" + row.text("model") + "'", std::nullopt;
+  std::optional<Device> device = device_of_row(row, names);
+  if (!device) return skipped = "no device and no bandwidth", std::nullopt;
+  const Catalog& catalog = names.catalog();
+  SystemRow r{{*model, *device, {}, catalog.engine(engine_of_row(row.text("engine"))), {}, {}}, std::nullopt, 0, 1};
+  Setup& s = r.setup;
+  if (!set_weight_format(s, row, skipped)) return std::nullopt;
+  s.range = catalog.range(device->achievable.basis);
+  Layout layout = layout_of_row(row);
+  s.d.tp = layout.tp;
+  s.d.pp = std::min(layout.pp, model->layer_count());
+  s.d.dp = layout.dp;
+  if (row.number("kv_bytes_per_elem") == 1.0) s.d.cache.key = s.d.cache.value = format("fp8");
+  i64 batch = std::max<i64>(1, row.whole("batch", 1) / layout.dp);
+  s.w = {row.whole("context_len_avg", 1), batch, 0};
+  r.sequences = double(batch * layout.dp);
+  if (is_serving(row) && row.number("input_len") && row.number("output_len")) {
+    r.load = Load{row.whole("input_len", 1024), row.whole("output_len", 128), double(batch), 0, 0};
+    r.capacity = any_number;
+  }
+  return r;
+}
+
+std::optional<SystemRow> moe_row(const Row& row, Names& names, std::string& skipped) {
+  const Device* device = names.device(row.text("system"));
+  const Model* model = names.model(row.text("model_path"));
+  if (!device) return skipped = "unknown device '" + row.text("system") + "'", std::nullopt;
+  if (!model) return skipped = "unknown model '" + row.text("model_path") + "'", std::nullopt;
+  const Catalog& catalog = names.catalog();
+  SystemRow r{{*model, *device, {}, catalog.engine(engine_of_row(row.text("backend"))), {}, {}}, std::nullopt, 0, 1};
+  Setup& s = r.setup;
+  set_quantisation(s.model, row);
+  s.range = catalog.range(device->achievable.basis);
+  s.d.tp = row.whole("n_gpus", 1);
+  s.d.attention_dp = std::min(s.d.tp, row.whole("attn_dp", 1));
+  s.d.ep = row.whole("ep", 1) > 1 ? s.d.tp : 1;
+  r.load = Load{row.whole("isl", 1024), row.whole("osl", 128), double(row.whole("concurrency", 1)), 0, 0};
+  i64 fitting = s.capacity(*r.load);
+  r.capacity = fitting > 0 ? fitting : any_number;  // it ran, so it fits
+  return r;
+}
+
+}  // namespace kvroof

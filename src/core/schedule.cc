@@ -1,0 +1,192 @@
+#include "core/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/operations.h"
+
+namespace kvroof {
+namespace {
+
+Arithmetic attention_arithmetic(const Deployment& d) {
+  return d.cache.key.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16;
+}
+
+}  // namespace
+
+std::string_view name_of(PartKind kind) {
+  static constexpr std::string_view names[] = {"weights", "experts",        "kv cache",      "collectives",
+                                               "head",    "layer overhead", "step overhead", "stage hops"};
+  return names[int(kind)];
+}
+
+Schedule::Schedule(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine)
+    : model_(model),
+      device_(device),
+      d_(deployment),
+      engine_(engine),
+      scale_(checkpoint_scale(model, deployment)),
+      resident_weights_(rank_weights(model, deployment, 0)) {
+  const Achievable& a = device.achievable;
+  double layers = double(model.layer_count()), moe_layers = 0;
+  dense_.reserve(10 * model.layers.size());
+  for (const LayerGroup& g : model.layers) {
+    add_linears(g);
+    bool mixer = !std::holds_alternative<NoAttention>(g.attention),
+         ff = !std::holds_alternative<NoFeedForward>(g.feed_forward);
+    mixers_ += double(g.count) * double(mixer);
+    feed_forwards_ += double(g.count) * double(ff);
+    if (std::holds_alternative<MoeFeedForward>(g.feed_forward)) moe_layers += double(g.count);
+  }
+  add_head();
+  sum_up();
+  // Under data-parallel attention a gather before and a scatter after the feed-forward stand for its all-reduce.
+  Bytes row{double(model.hidden) * 2};
+  reduce_mixer_ = all_reduce(device, {}, d_.attention_tp());
+  reduce_mixer_row_ = (all_reduce(device, row, d_.attention_tp()) - reduce_mixer_) / double(d_.attention_dp);
+  reduce_ = all_reduce(device, {}, d_.tp);
+  reduce_row_ = all_reduce(device, row, d_.tp) - reduce_;
+  layer_overhead_ = layers * (engine.layer + std::log2(double(d_.tp)) * engine.layer_per_log2_tp + a.layer +
+                              double(model.hidden) / 1024.0 * a.layer_per_1024_hidden) +
+                    moe_layers * engine.moe_layer;
+  step_overhead_ = a.step + engine.step;
+  sequence_overhead_ = engine.sequence + layers * engine.sequence_layer;
+  stage_hops_ = double(d_.pp - 1) * a.hop;
+}
+
+Work Schedule::work(Flops flops, Arithmetic arithmetic) const {
+  std::optional<FlopRate> peak = device_.peak_for(arithmetic);
+  if (!peak) return {flops, {}, {}};
+  return {flops, flops / (device_.achievable.compute * *peak), flops / *peak};
+}
+
+double Schedule::linear_fraction(const Format& f) const {
+  double fraction = device_.achievable.linear_rate(f.arithmetic).fraction;
+  if (f.name.size() > 2 && f.name.substr(f.name.size() - 2) == "_k") fraction *= engine_.k_quants;
+  const std::optional<Bandwidth>& core_rate = device_.achievable.core_rate;
+  if (engine_.matrix_vector && core_rate && device_.cores)
+    fraction = std::min(fraction, double(*device_.cores) * *core_rate / device_.memory[0].bandwidth);
+  return fraction;
+}
+
+MatrixOp Schedule::matrix(PartKind part, double layers, Seconds launch, Bytes bytes, Flops per_row,
+                          const Format& f) const {
+  MatrixOp op;
+  op.part = part;
+  op.launch = layers * larger(Seconds{}, launch - engine_.hidden_launch);
+  op.bytes = op.least = layers * bytes;
+  op.streamed = op.bytes / linear_fraction(f);
+  op.per_row = work(layers * per_row, f.arithmetic);
+  return op;
+}
+
+void Schedule::add_linears(const LayerGroup& g) {
+  double layers = double(g.count);
+  const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward);
+  bool cross = std::holds_alternative<CrossAttention>(g.attention);
+  for (const Linear& l : linears(model_, g)) {
+    if (cross && l.split == Split::kv_heads) continue;  // the encoder's keys and values are made once
+    const Format& f = format_of(model_, d_, l.role);
+    double share = split_share(l.split, g.attention, d_);
+    bool everywhere = l.split == Split::feed_forward || l.split == Split::experts || l.split == Split::vocabulary;
+    double rows = everywhere ? 1 : 1 / double(d_.attention_dp);  // a group attends to its own sequences
+    bool experts = l.role == WeightRole::expert && moe;
+    double read = double(l.parameters) * share / (experts ? double(moe->experts) : 1);
+    Seconds launch = l.fused ? Seconds{} : device_.achievable.linear_rate(f.arithmetic).launch;
+    MatrixOp op = matrix(experts ? PartKind::experts : PartKind::weights, layers, launch,
+                         scale_ * f.size(read, 1 << 20), Flops{2.0 * rows * double(l.active) * share}, f);
+    if (experts) {
+      op.experts = moe;
+      op.least = double(moe->top_k) * op.bytes;
+    }
+    (experts ? experts_ : dense_).push_back(op);
+  }
+  Bytes small = scale_ * model_.weights.embeddings.size(double(small_weights(model_, g)), 1 << 20);
+  if (small.value > 0) dense_.push_back(matrix(PartKind::weights, layers, {}, small, {}, format("bf16")));
+}
+
+/// The head reads all of its matrix; a tied head reads the input embedding. The final norm rides along.
+void Schedule::add_head() {
+  Parameters p = count_parameters(model_);
+  double count = double(model_.tied_embeddings ? p.input_embedding : p.head) / double(d_.tp) + double(p.final_norm);
+  const Format& f = embedding_format(model_, d_);
+  heads_.push_back(matrix(PartKind::head, 1, device_.achievable.linear_rate(f.arithmetic).launch,
+                          scale_ * f.size(count, 1 << 20), Flops{2.0 * count}, f));
+  if (p.other == 0) return;
+  const Format& linear = format_of(model_, d_, WeightRole::linear);
+  double share = double(p.other) / double(d_.tp);
+  heads_.push_back(matrix(PartKind::weights, 1, {}, scale_ * linear.size(share, 1 << 20), Flops{2.0 * share}, linear));
+}
+
+/// What is the same for any number of rows is summed once.
+void Schedule::sum_up() {
+  for (const MatrixOp& op : dense_) {
+    all_dense_.launch += op.launch;
+    all_dense_.bytes += op.bytes;
+    all_dense_.streamed += op.streamed;
+    all_dense_.per_row += op.per_row;
+  }
+  for (const std::vector<MatrixOp>* ops : {&dense_, &experts_, &heads_})
+    for (const MatrixOp& op : *ops) least_weights_ += op.least;
+}
+
+/// Bytes of one sequence's shared prefix in a layer that keeps it whole.
+Bytes Schedule::prefix_bytes(const LayerGroup& g, i64 tokens) const {
+  bool whole = std::holds_alternative<FullAttention>(g.attention) && d_.eviction.kind == EvictionKind::none;
+  return whole && tokens > 0 ? layer_moved(g, tokens, d_) : Bytes{};
+}
+
+AttentionOp Schedule::decode(const LayerGroup& g, const Workload& w) const {
+  AttentionOp op;
+  if (std::holds_alternative<NoAttention>(g.attention)) return op;
+  Arithmetic arithmetic = attention_arithmetic(d_);
+  i64 tp = d_.attention_tp();
+  double share = rank_share(g.attention, tp);
+  op.rate = device_.achievable.attention_rate(arithmetic);
+  op.kept = kept_tokens(g.attention, w.context, d_.eviction);
+  op.layers = double(g.count);
+  op.launch = op.rate.launch - engine_.hidden_launch;
+  op.tiles = double(ceil_div(shards(g.attention), tp));
+  op.bytes = op.layers * share * layer_moved(g, w.context, d_);
+  op.prefix = op.layers * share * prefix_bytes(g, w.shared_prefix);
+  Flops flops = double(w.query_tokens) * attention_flops(g.attention, op.kept);
+  op.per_sequence = work(op.layers / double(tp) * flops, arithmetic);
+  return op;
+}
+
+AttentionOp Schedule::prefill(const LayerGroup& g, double tokens, double cached) const {
+  AttentionOp op;
+  if (std::holds_alternative<NoAttention>(g.attention)) return op;
+  // Each new token attends to those before it: the mean of the first and the last one's context.
+  i64 attended = i64(std::max(1.0, cached + tokens / 2));
+  Flops flops = attention_flops(g.attention, attended);
+  if (const auto* latent =
+          std::get_if<LatentAttention>(&g.attention))  // prompts are not absorbed: keys and values per head
+    flops = Flops{2.0 * double(latent->query_heads) * double(latent->nope_dim + latent->rope_dim + latent->value_dim) *
+                  double(attended)};
+  op.rate = device_.achievable.attention_rate(Arithmetic::bf16);
+  op.rate.reach = 0;  // prompts give all cores work
+  op.layers = double(g.count);
+  op.launch = op.rate.launch - engine_.hidden_launch;
+  op.bytes = op.layers * rank_share(g.attention, d_.attention_tp()) * layer_moved(g, i64(cached + tokens), d_);
+  op.per_sequence = work(op.layers * tokens / double(d_.tp) * flops, Arithmetic::bf16);
+  return op;
+}
+
+Seconds Schedule::collectives(double tokens) const {
+  return mixers_ * (reduce_mixer_ + tokens * reduce_mixer_row_) + feed_forwards_ * (reduce_ + tokens * reduce_row_);
+}
+
+double Schedule::experts_read(const MoeFeedForward& moe, double rows) const {
+  if (d_.ep <= 1) return distinct_experts(moe, rows);
+  return double(d_.ep) * busiest_rank_experts(moe, rows, d_.ep);
+}
+
+Bytes Schedule::resident_sequence(i64 context) const {
+  Bytes sum;
+  for (const LayerGroup& g : model_.layers)
+    sum += double(ceil_div(g.count, d_.pp)) * rank_share(g.attention, d_.attention_tp()) * layer_stored(g, context, d_);
+  return sum;
+}
+
+}  // namespace kvroof

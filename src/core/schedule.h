@@ -1,0 +1,114 @@
+// The ops one rank runs in a forward pass, with all of them worked out that neither rows nor context change.
+//
+// A sweep, a serving loop or a search times the same layout again and again; what they vary (sequences, cached tokens)
+// only scales what stands here. The references must outlive a schedule.
+#pragma once
+
+#include <cmath>
+#include <string_view>
+#include <vector>
+
+#include "core/memory.h"
+
+namespace kvroof {
+
+/// The parts of a step, in the order they are told.
+enum class PartKind { weights, experts, kv_cache, collectives, head, layer_overhead, step_overhead, stage_hops };
+inline constexpr int part_kinds = 8;
+std::string_view name_of(PartKind kind);
+
+/// Arithmetic of one op: its flops, their time at the rate reached, and at the peak.
+struct Work {
+  Flops flops;
+  Seconds reached, least;
+  Work operator*(double times) const { return {times * flops, times * reached, times * least}; }
+  Work& operator+=(const Work& other) {
+    flops += other.flops;
+    reached += other.reached;
+    least += other.least;
+    return *this;
+  }
+};
+
+/// A matrix times rows, over all layers of its group.
+struct MatrixOp {
+  PartKind part = PartKind::weights;
+  Seconds launch;
+  Bytes bytes;     ///< read; of one expert where there are experts
+  Bytes streamed;  ///< the same over the fraction of the bandwidth that is reached
+  Bytes least;     ///< that no schedule avoids
+  Work per_row;    ///< of the replica's rows; a group of data-parallel attention has its share of them
+  const MoeFeedForward* experts = nullptr;
+};
+
+/// Attention of all layers of a group over the tokens that their sequences have cached.
+struct AttentionOp {
+  double layers = 0;
+  Seconds launch;
+  AttentionRate rate;
+  double tiles = 0;  ///< pieces of work of one sequence and layer
+  i64 kept = 0;      ///< cached tokens that are read
+  Bytes bytes;       ///< of one sequence
+  Bytes prefix;      ///< of them in a prefix that all sequences share
+  Work per_sequence;
+};
+
+class Schedule {
+ public:
+  Schedule(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine);
+
+  /// Matrices that all rows pass and that are read whole, and the sum of them.
+  const std::vector<MatrixOp>& dense() const { return dense_; }
+  const MatrixOp& all_dense() const { return all_dense_; }
+  /// Experts, read as far as the rows touch them.
+  const std::vector<MatrixOp>& experts() const { return experts_; }
+  /// The head and what goes with it: a prompt passes one row through it, not all.
+  const std::vector<MatrixOp>& heads() const { return heads_; }
+  /// Bytes of all of them that no schedule avoids.
+  Bytes least_weights() const { return least_weights_; }
+  /// Decoding with the workload's cached tokens, shared prefix and new tokens a sequence.
+  AttentionOp decode(const LayerGroup& group, const Workload& workload) const;
+  /// A prompt's `tokens` new tokens after `cached` that are there: one sequence.
+  AttentionOp prefill(const LayerGroup& group, double tokens, double cached) const;
+  /// All-reduces of all layers over `tokens` rows.
+  Seconds collectives(double tokens) const;
+  /// The share of the bandwidth a matrix in that format reaches: the device's, unless the engine's kernels reach less.
+  double linear_fraction(const Format& format) const;
+  Seconds layer_overhead() const { return layer_overhead_; }
+  Seconds step_overhead(double batch) const { return step_overhead_ + sequences(batch) * sequence_overhead_; }
+  /// Those of `batch` sequences that the fullest group of data-parallel attention has: the others wait for it.
+  double sequences(double batch) const { return std::ceil(batch / double(d_.attention_dp)); }
+  /// Experts that `rows` rows touch, times the share of each a rank holds, on the rank that has most of them.
+  double experts_read(const MoeFeedForward& moe, double rows) const;
+  Seconds stage_hops() const { return stage_hops_; }
+  /// Bytes a rank of the first stage holds: weights, and what one sequence adds.
+  Bytes resident_weights() const { return resident_weights_; }
+  Bytes resident_sequence(i64 context) const;
+
+  const Model& model() const { return model_; }
+  const Device& device() const { return device_; }
+  const Engine& engine() const { return engine_; }
+
+ private:
+  void add_linears(const LayerGroup& group);
+  void add_head();
+  void sum_up();
+  MatrixOp matrix(PartKind part, double layers, Seconds launch, Bytes bytes, Flops per_row, const Format& format) const;
+  Work work(Flops flops, Arithmetic arithmetic) const;
+  Bytes prefix_bytes(const LayerGroup& group, i64 tokens) const;
+
+  const Model& model_;
+  const Device& device_;
+  const Deployment& d_;
+  const Engine& engine_;
+  double scale_;  ///< exact bytes of the checkpoint over its formats' own
+  std::vector<MatrixOp> dense_, experts_, heads_;
+  MatrixOp all_dense_;
+  Bytes least_weights_;
+  double mixers_ = 0, feed_forwards_ = 0;  ///< layers that end in an all-reduce
+  Seconds reduce_mixer_, reduce_mixer_row_, reduce_, reduce_row_;
+  Seconds layer_overhead_, step_overhead_, sequence_overhead_, stage_hops_;
+  Bytes resident_weights_;
+};
+
+}  // namespace kvroof
