@@ -1,4 +1,5 @@
-# Writes the catalogue files into a C++ source, as raw strings cut below every compiler's length limit.
+# Writes the catalogue files into a C++ source, as raw strings cut below every compiler's length limit, with the date of
+# their last change (the commit's, or the file's where it is not committed) and a hash of both.
 function(literal file name out)
   file(READ ${file} text)
   string(LENGTH "${text}" length)
@@ -12,6 +13,32 @@ function(literal file name out)
   string(APPEND code "  ;\n  return {text, sizeof text - 1};\n}\n")
   set(${out} "${code}" PARENT_SCOPE)
 endfunction()
+
+function(last_change out)
+  get_filename_component(folder ${MODELS} DIRECTORY)
+  execute_process(COMMAND git -C ${folder} diff --quiet HEAD -- ${MODELS} ${HARDWARE} RESULT_VARIABLE changed
+                  OUTPUT_QUIET ERROR_QUIET)
+  set(date "")
+  if(changed STREQUAL "0")
+    execute_process(COMMAND git -C ${folder} log -1 --format=%cs -- ${MODELS} ${HARDWARE} OUTPUT_VARIABLE date
+                    OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  endif()
+  if(date STREQUAL "")
+    file(TIMESTAMP ${MODELS} date "%Y-%m-%d" UTC)
+    file(TIMESTAMP ${HARDWARE} other "%Y-%m-%d" UTC)
+    if(other STRGREATER date)
+      set(date ${other})
+    endif()
+  endif()
+  set(${out} ${date} PARENT_SCOPE)
+endfunction()
+
 literal(${MODELS} built_in_models models)
 literal(${HARDWARE} built_in_hardware hardware)
-file(WRITE ${OUT} "#include \"catalog/built_in.h\"\n\nnamespace kvroof {\n${models}${hardware}}  // namespace kvroof\n")
+last_change(date)
+file(SHA256 ${MODELS} first)
+file(SHA256 ${HARDWARE} second)
+string(SHA256 hash "${first}${second}")
+string(SUBSTRING ${hash} 0 12 hash)
+set(facts "std::string_view built_in_date() { return \"${date}\"; }\nstd::string_view built_in_hash() { return \"${hash}\"; }\n")
+file(WRITE ${OUT} "#include \"catalog/built_in.h\"\n\nnamespace kvroof {\n${models}${hardware}${facts}}  // namespace kvroof\n")

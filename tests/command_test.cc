@@ -1,45 +1,12 @@
 // The program as a user meets it: whole messages, exit codes, and the README's console blocks.
-#include <sys/wait.h>
-
 #include <catch2/catch.hpp>
-#include <cstdio>
-#include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
+
+#include "program.h"
 
 namespace {
 
-struct Run {
-  int exit_code = -1;
-  std::string out;  ///< stdout and stderr
-};
-
-/// Runs a shell command line with `kvroof` standing for the binary under test.
-Run run(const std::string& arguments) {
-  std::string command = "COLUMNS=80 NO_COLOR=1 " KVROOF_BINARY " " + arguments + " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  REQUIRE(pipe);
-  Run result;
-  char buffer[4096];
-  while (std::size_t n = fread(buffer, 1, sizeof buffer, pipe)) result.out.append(buffer, n);
-  int status = pclose(pipe);
-  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
-}
-
-nlohmann::json json_of(const std::string& arguments, int exit_code = 0) {
-  Run r = run(arguments + " --json");
-  INFO(r.out);
-  REQUIRE(r.exit_code == exit_code);
-  return nlohmann::json::parse(r.out);
-}
-
-std::string temporary(const std::string& name, const std::string& text) {
-  std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("kvroof_" + std::to_string(getpid()) + "_" + name);
-  std::ofstream(path, std::ios::binary) << text;
-  return path.string();
-}
+using namespace kvroof::program;
 
 TEST_CASE("bad input is one clear message and exit 2") {
   struct {
@@ -308,14 +275,14 @@ TEST_CASE("every command has examples before its options") {
 }
 
 /// Console blocks: a line `$ ./dev kvroof ARGS` (or `$ kvroof ARGS`) and the output up to the closing fence.
-TEST_CASE("the README's console blocks are what the program prints") {
-  std::ifstream in(std::string(KVROOF_SOURCE) + "/README.md");
+int check_console_blocks(const std::string& page) {
+  std::ifstream in(page);
   std::string line, command, expected;
   int blocks = 0;
   auto check = [&] {
     if (command.empty()) return;
-    INFO("README block: " << command);
-    CHECK(run(command).out == expected);
+    INFO(page << ": " << command);
+    CHECK(run_in(KVROOF_SOURCE, command).out == expected);
     ++blocks;
     command.clear();
     expected.clear();
@@ -336,7 +303,15 @@ TEST_CASE("the README's console blocks are what the program prints") {
       expected += line + "\n";
     }
   }
-  CHECK(blocks >= 3);
+  return blocks;
+}
+
+TEST_CASE("the console blocks of README and docs are what the program prints") {
+  CHECK(check_console_blocks(KVROOF_SOURCE "/README.md") >= 3);
+  int blocks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(KVROOF_SOURCE "/docs"))
+    if (entry.path().extension() == ".md") blocks += check_console_blocks(entry.path().string());
+  CHECK(blocks >= 2);
 }
 
 }  // namespace

@@ -7,5 +7,7 @@ namespace kvroof {
 
 std::string_view built_in_models();
 std::string_view built_in_hardware();
+std::string_view built_in_date();  ///< of the last change to either file, `2026-09-01`
+std::string_view built_in_hash();  ///< the first 12 digits of the SHA-256 of both
 
 }  // namespace kvroof

@@ -261,6 +261,45 @@ std::string Catalog::place(std::string_view section, std::string_view id) const 
   return e ? e->file + ":" + std::to_string(e->first_line + 1) : std::string();
 }
 
+namespace {
+
+/// How far into a node a path of keys and indices goes, and the line it reaches.
+struct Reached {
+  std::size_t depth = 0;
+  int line = 0;
+};
+
+Reached reach(YAML::Node node, const std::vector<std::string>& path, std::size_t begin) {
+  Reached at{begin, 0};
+  for (; at.depth < path.size(); ++at.depth) {
+    const std::string& key = path[at.depth];
+    bool index = node.IsSequence() && key.find_first_not_of("0123456789") == std::string::npos;
+    if (!index && !node.IsMap()) break;
+    YAML::Node child = index ? node[std::stoul(key)] : node[key];
+    if (!child) break;
+    node.reset(child);
+    at.line = node.Mark().line;
+  }
+  return at;
+}
+
+}  // namespace
+
+Location Catalog::locate(std::string_view section, std::string_view name, const std::vector<std::string>& field) const {
+  const Entry* entry = find(section, name);
+  if (!entry) return {};
+  Source source(entry->file, entry->text, entry->first_line);
+  YAML::Node node = entry_node(source, *entry);
+  Reached at = reach(node, field, 0);
+  bool inherited = section == "devices" && at.depth < field.size() && field[0] == "achievable" && node["class"];
+  if (const Entry* of_class = inherited ? find("classes", node["class"].Scalar()) : nullptr) {
+    Source class_source(of_class->file, of_class->text, of_class->first_line);
+    Reached there = reach(entry_node(class_source, *of_class), field, 1);
+    if (there.depth > std::max<std::size_t>(at.depth, 1)) return {of_class->file, of_class->first_line + there.line};
+  }
+  return {entry->file, entry->first_line + at.line};
+}
+
 std::vector<std::string> Catalog::lint() const {
   std::vector<std::string> found;
   auto attempt = [&](auto&& read) {

@@ -25,6 +25,12 @@ struct Entry {
   std::string_view text;
 };
 
+/// A line of a catalogue file, from 0.
+struct Location {
+  std::string file;
+  int line = 0;
+};
+
 class Catalog {
  public:
   /// The catalogue compiled into this binary.
@@ -48,6 +54,8 @@ class Catalog {
   bool has(std::string_view section, std::string_view name) const { return find(section, name) != nullptr; }
   /// Where an entry stands, for messages: `models.yaml:12`.
   std::string place(std::string_view section, std::string_view id) const;
+  /// Where a field of an entry stands, or as near as the entry goes; a device's inherited figures stand in its class.
+  Location locate(std::string_view section, std::string_view name, const std::vector<std::string>& field) const;
   /// All that is wrong with any entry: unknown keys, bad values, problems of the specs, ambiguous aliases.
   std::vector<std::string> lint() const;
 

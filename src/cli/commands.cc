@@ -6,6 +6,7 @@ std::span<const Command> commands() {
   static constexpr Command table[] = {
       {"kv", "how big a model's KV cache is: per token, per sequence, by kind and by format", add_kv},
       {"estimate", "what fits on a device, how fast it decodes, and what limits it", add_estimate},
+      {"check", "scenarios against a committed baseline: what moved, by how much, and because of what", add_check},
       {"plan", "which devices serve these users in time, how many, laid out how, at what cost", add_plan},
       {"sweep", "estimates over lists and ranges of any option, one row a point", add_sweep},
       {"compare", "estimates side by side, and which parts make the difference", add_compare},
@@ -19,6 +20,9 @@ std::span<const Command> commands() {
       {"models", "list, show or lint the models of the catalogue", add_models},
       {"hardware", "list or show the devices of the catalogue", add_hardware},
       {"engines", "list or show the serving engines of the catalogue", add_engines},
+      {"config", "the settings in force, and where each comes from", add_config},
+      {"completions", "completions for bash, zsh and fish", add_completions},
+      {"man", "the manual page, as roff", add_man},
   };
   return table;
 }

@@ -18,6 +18,7 @@ struct Command {
 
 void add_kv(CLI::App& app, int& exit_code);
 void add_estimate(CLI::App& app, int& exit_code);
+void add_check(CLI::App& app, int& exit_code);
 void add_sweep(CLI::App& app, int& exit_code);
 void add_compare(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
@@ -31,6 +32,9 @@ void add_measure(CLI::App& app, int& exit_code);
 void add_models(CLI::App& app, int& exit_code);
 void add_hardware(CLI::App& app, int& exit_code);
 void add_engines(CLI::App& app, int& exit_code);
+void add_config(CLI::App& app, int& exit_code);
+void add_completions(CLI::App& app, int& exit_code);
+void add_man(CLI::App& app, int& exit_code);
 
 std::span<const Command> commands();
 

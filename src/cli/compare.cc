@@ -34,7 +34,8 @@ struct Side {
 
   Outcome outcome() const {
     bool fits = memory.fits;
-    return {setup, memory, fits ? &step : nullptr, fits && serving && serving->stable ? &*serving : nullptr};
+    return {setup, memory, fits ? &step : nullptr, fits && serving && serving->stable ? &*serving : nullptr,
+            serving.has_value()};
   }
 };
 

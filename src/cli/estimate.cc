@@ -58,12 +58,7 @@ void add_estimate(CLI::App& app, int& exit_code) {
            "  kvroof estimate qwen3-32b h200-sxm --observed tpot=25ms@batch=16 --batch 1,16,64\n"
            "  kvroof estimate qwen3-32b l40s --weights awq --hardware-override bandwidth=1TB/s\n\n"
            "Exit code 0: fits; 1: does not fit or can't keep up; 2: bad input.");
-  add_options(app, o->setup.model);
-  add_options(app, o->setup.hardware);
-  add_workload_options(app, o->setup);
-  add_refinement_options(app, o->setup);
-  add_options(app, o->setup.layout);
-  add_options(app, o->setup.cache);
+  add_options(app, o->setup);
   app.add_flag("--explain", o->explain, "show how each figure follows from its parts");
   add_options(app, o->catalog);
   add_options(app, o->output);

@@ -190,6 +190,7 @@ Lines fitted_lines(const std::vector<std::string>& files, const Catalog& catalog
 }
 
 std::string section_of(const Lines& lines) {
+  if (lines.empty()) throw InputError{"the tables hold no kernel with enough rows on a known device\n"};
   std::string text = "kernels:\n";
   for (const auto& [device, parts] : lines) {
     text += "  " + device + ":\n";

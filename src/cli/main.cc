@@ -7,6 +7,8 @@
 
 #include "catalog/suggest.h"
 #include "cli/commands.h"
+#include "cli/settings.h"
+#include "cli/version.h"
 
 namespace kvroof {
 namespace {
@@ -37,7 +39,7 @@ int run(int argc, char** argv) {
       "  kvroof kv llama-3.1-8b\n"
       "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --context 8k\n",
       "kvroof");
-  app.set_version_flag("--version", KVROOF_VERSION);
+  app.set_version_flag("--version", version_line());
   app.require_subcommand(0, 1);
   app.get_formatter()->column_width(34);
   int exit_code = 0;
@@ -46,6 +48,8 @@ int run(int argc, char** argv) {
     command.add(*sub, exit_code);
   }
   try {
+    bool asks_for_help = argc < 2 || argv[1][0] == '-';  // which a broken settings file must not be in the way of
+    if (!asks_for_help) set_defaults(settings_of(app), app);
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) std::cout << app.help() << std::flush;
   } catch (const CLI::ExtrasError&) {

@@ -10,8 +10,20 @@
 namespace kvroof {
 namespace {
 
-/// What a user may write as a value of the measure; the value in base units.
-double value_of(const std::string& option, const std::string& text, Measure measure) {
+int width_of(Measure measure) {
+  switch (measure) {
+    case Measure::flag: return 4;
+    case Measure::count: return 11;
+    case Measure::token_rate: return 13;
+    case Measure::watts:
+    case Measure::dollars_per_hour: return 10;
+    default: return 9;
+  }
+}
+
+}  // namespace
+
+double metric_value(const std::string& option, const std::string& text, Measure measure) {
   auto quantity = [&](Dimension dimension) {
     ParsedNumber n = parse_quantity(text, dimension);
     if (!n.value) throw InputError{option + ": " + n.error + "\n"};
@@ -45,19 +57,6 @@ double value_of(const std::string& option, const std::string& text, Measure meas
   return *number;
 }
 
-int width_of(Measure measure) {
-  switch (measure) {
-    case Measure::flag: return 4;
-    case Measure::count: return 11;
-    case Measure::token_rate: return 13;
-    case Measure::watts:
-    case Measure::dollars_per_hour: return 10;
-    default: return 9;
-  }
-}
-
-}  // namespace
-
 const Metric& metric_named(const std::string& option, const std::string& name) {
   if (const Metric* found = find_metric(name)) return *found;
   std::vector<std::string> names;
@@ -88,7 +87,7 @@ Limit limit_of(const std::string& option, const std::string& text, bool at_most)
     throw InputError{option + ": '" + text + "' is not METRIC=VALUE such as tpot=30ms\n"};
   const Metric& m = metric_named(option, text.substr(0, equals));
   if (!m.number) throw InputError{option + ": " + std::string(m.name) + " is a word and has no bounds\n"};
-  return {&m, value_of(option + " " + std::string(m.name), text.substr(equals + 1), m.measure), at_most};
+  return {&m, metric_value(option + " " + std::string(m.name), text.substr(equals + 1), m.measure), at_most};
 }
 
 Cell cell_of(const Metric& m, const Outcome& outcome) {

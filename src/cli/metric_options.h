@@ -13,6 +13,9 @@ namespace kvroof {
 const Metric& metric_named(const std::string& option, const std::string& name);
 std::vector<const Metric*> metrics_named(const std::string& option, const std::string& list);
 
+/// A value of the measure as a user writes it, in base units. Throws InputError naming the option.
+double metric_value(const std::string& option, const std::string& text, Measure measure);
+
 /// A bound on a metric. What is absent does not meet it.
 struct Limit {
   const Metric* metric = nullptr;

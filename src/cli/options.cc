@@ -120,12 +120,13 @@ void apply_override(Device& device, const std::string& text) {
 
 }  // namespace
 
-void add_options(CLI::App& app, OutputOptions& o) {
-  app.add_option("--format", o.format, "text, json, csv or markdown (yaml: models show)")
-      ->check(CLI::IsMember({"text", "json", "csv", "markdown", "yaml"}))
-      ->option_text("FORMAT");
+void add_options(CLI::App& app, OutputOptions& o, const std::vector<std::string>& formats) {
+  std::string list;
+  for (const std::string& name : formats) list += (list.empty() ? "" : &name == &formats.back() ? " or " : ", ") + name;
+  app.add_option("--format", o.format, list)->check(CLI::IsMember(formats))->option_text("FORMAT");
   app.add_flag("--json", o.json, "same as --format json");
   app.add_option("-o,--out", o.file, "write to this file instead of stdout")->option_text("FILE");
+  app.add_flag("-q,--quiet", o.quiet, "print no result; the exit code answers");
   app.add_option("--color", o.color, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->option_text("WHEN");
@@ -133,7 +134,8 @@ void add_options(CLI::App& app, OutputOptions& o) {
 
 void add_options(CLI::App& app, CatalogOptions& o) {
   app.add_option("--catalog", o.files, "a models.yaml or hardware.yaml layered over the built-in one (repeatable)")
-      ->option_text("FILE");
+      ->option_text("FILE")
+      ->allow_extra_args(false);
 }
 
 void add_options(CLI::App& app, ModelOptions& o) {
@@ -199,7 +201,8 @@ void add_options(CLI::App& app, HardwareOptions& o) {
 void add_what_if_options(CLI::App& app, HardwareOptions& o) {
   app.add_option("--hardware-override", o.overrides,
                  "what if: bandwidth=4TB/s, memory=96GiB, link=..., peak=... (repeatable)")
-      ->option_text("KEY=VALUE");
+      ->option_text("KEY=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--usable-memory", o.usable_memory, "what the driver reports on this machine")->option_text("SIZE");
 }
 
@@ -273,8 +276,9 @@ Format format_of_option(const std::string& option, const std::string& text, cons
                    "\n  formats: " + list);
 }
 
-Model model_of(const ModelOptions& o, const Catalog& catalog) {
-  Model model = find_model(o.model, catalog);
+Model model_of(const ModelOptions& o, const Catalog& catalog) { return with_what_ifs(o, find_model(o.model, catalog)); }
+
+Model with_what_ifs(const ModelOptions& o, Model model) {
   if (!o.kv_heads.empty() && !o.attention.empty()) fail("--kv-heads", "and --attention say the same thing; give one");
   double scale = checkpoint_scale(model, {});  // a file's exact bytes go with the shape that changes
   bool from_file = model.weight_bytes.has_value();
@@ -298,14 +302,19 @@ Device find_device(const std::string& name, const Catalog& catalog) {
   return both.device(ids[0]);
 }
 
-Device device_of(const HardwareOptions& o, const Catalog& catalog) {
+Device find_device(const HardwareOptions& o, const Catalog& catalog) {
   std::string_view rest;
   std::optional<double> counted = parse_decimal(o.device, &rest);
   if (counted && rest.size() > 1 && rest[0] == 'x' && catalog.has("devices", rest.substr(1)))
     fail("hardware", "'" + o.device + "': name one device and lay it out, such as " +
                          catalog.device(rest.substr(1)).id + " --tp " +
                          o.device.substr(0, o.device.size() - rest.size()));
-  Device device = find_device(o.device, catalog);
+  return find_device(o.device, catalog);
+}
+
+Device device_of(const HardwareOptions& o, const Catalog& catalog) { return with_what_ifs(o, find_device(o, catalog)); }
+
+Device with_what_ifs(const HardwareOptions& o, Device device) {
   if (std::optional<Bytes> usable = bytes_of_option("--usable-memory", o.usable_memory))
     device.memory[0].capacity = *usable;
   for (const std::string& text : o.overrides) apply_override(device, text);
@@ -387,12 +396,14 @@ void refuse_yaml(const OutputOptions& options) {
 }
 
 Sink::Sink(const OutputOptions& options)
-    : name_(options.file.empty() ? "standard output" : options.file),
+    : quiet_(options.quiet && options.file.empty()),
+      name_(options.file.empty() ? "standard output" : options.file),
       stream_(options.file.empty() ? std::cout : file_) {
   if (!options.file.empty()) file_.open(options.file, std::ios::binary);
 }
 
 void Sink::write(std::string_view text) {
+  if (quiet_) return;
   stream_.write(text.data(), std::streamsize(text.size()));
   if (!stream_) finish();
 }
@@ -402,10 +413,16 @@ void Sink::finish() {
   if (!stream_) throw InputError{name_ + ": can't be written\n"};
 }
 
+TextStyle style_of(const OutputOptions& options) { return {terminal_width(), wants_color(options)}; }
+
 void print(const Document& document, const OutputOptions& options) {
   if (document.yaml.empty()) refuse_yaml(options);
+  write(render(document, format_named(options), style_of(options)), options);
+}
+
+void write(const std::string& text, const OutputOptions& options) {
   Sink sink(options);
-  sink.write(render(document, format_named(options), {terminal_width(), wants_color(options)}));
+  sink.write(text);
   sink.finish();
 }
 

@@ -21,7 +21,7 @@ namespace kvroof {
 
 struct OutputOptions {
   std::string format = "text";
-  bool json = false;
+  bool json = false, quiet = false;
   std::string file;
   std::string color = "auto";
 };
@@ -51,7 +51,8 @@ struct HardwareOptions {
   std::string usable_memory;
 };
 
-void add_options(CLI::App& app, OutputOptions& options);
+void add_options(CLI::App& app, OutputOptions& options,
+                 const std::vector<std::string>& formats = {"text", "json", "csv", "markdown", "yaml"});
 void add_options(CLI::App& app, CatalogOptions& options);
 void add_options(CLI::App& app, ModelOptions& options);
 void add_options(CLI::App& app, CacheOptions& options);
@@ -67,9 +68,13 @@ Catalog catalog_of(const CatalogOptions& options);
 
 /// A model by name or file, with the what-ifs applied. Throws InputError.
 Model model_of(const ModelOptions& options, const Catalog& catalog);
+Model with_what_ifs(const ModelOptions& options, Model model);
+/// A device by name as it stands in the catalogue, and with the overrides applied.
+Device find_device(const HardwareOptions& options, const Catalog& catalog);
 Device device_of(const HardwareOptions& options, const Catalog& catalog);
 /// A device by name, or the one that a YAML file describes (`kvroof measure --save`). Throws InputError.
 Device find_device(const std::string& name, const Catalog& catalog);
+Device with_what_ifs(const HardwareOptions& options, Device device);
 
 /// The engine asked for, or the one people run on that class of device.
 Engine engine_of(const DeploymentOptions& options, const Device& device, const Catalog& catalog);
@@ -111,6 +116,7 @@ class Sink {
   void finish();
 
  private:
+  bool quiet_;
   std::string name_;
   std::ofstream file_;
   std::ostream& stream_;
@@ -118,5 +124,9 @@ class Sink {
 
 /// Writes a document where and how the options say.
 void print(const Document& document, const OutputOptions& options);
+/// Writes a text where they say.
+void write(const std::string& text, const OutputOptions& options);
+/// The terminal's width, and colour where it is wanted.
+TextStyle style_of(const OutputOptions& options);
 
 }  // namespace kvroof

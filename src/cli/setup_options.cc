@@ -3,10 +3,20 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "cli/model_source.h"
 #include "core/units.h"
 #include "render/number.h"
 
 namespace kvroof {
+
+void add_options(CLI::App& app, SetupOptions& o) {
+  add_options(app, o.model);
+  add_options(app, o.hardware);
+  add_workload_options(app, o);
+  add_refinement_options(app, o);
+  add_options(app, o.layout);
+  add_options(app, o.cache);
+}
 
 void add_workload_options(CLI::App& app, SetupOptions& o) {
   app.add_option("--context", o.context, "cached tokens of one sequence (default 4096; k = 1024)")
@@ -65,23 +75,21 @@ Workload workload_of(const SetupOptions& o) {
 
 namespace {
 
-std::optional<Draft> draft_of(const SetupOptions& o, const Catalog& catalog) {
-  if (o.draft.empty()) {
+std::optional<Draft> draft_of(const SetupOptions& o, const std::optional<Model>& model) {
+  if (!model) {
     if (!o.accept.empty() || !o.draft_len.empty())
       throw InputError{"--accept and --draft-len: need a --draft MODEL that drafts\n"};
     return std::nullopt;
   }
   Draft draft;
-  ModelOptions named;
-  named.model = o.draft;
-  draft.model = model_of(named, catalog);
+  draft.model = *model;
   if (!o.accept.empty()) draft.acceptance = share_of("--accept", o.accept);
   draft.length = count_of("--draft-len", o.draft_len, 4, 64);
   return draft;
 }
 
 /// The user's own point: what a step takes at a batch, over what is expected of it there.
-void anchor_on(const std::string& text, Setup& s, const Catalog& catalog) {
+double anchor_of(const std::string& text, const Setup& s) {
   std::size_t at = text.find("@batch=");
   if (text.rfind("tpot=", 0) != 0 || at == text.npos)
     throw InputError{"--observed: '" + text + "' is not a time and a batch, such as tpot=25ms@batch=16\n"};
@@ -95,21 +103,35 @@ void anchor_on(const std::string& text, Setup& s, const Catalog& catalog) {
     throw InputError{"--observed: " + duration({*time.value}) + " is less than the floor of " +
                      duration(expected.floor) + " at batch " + std::to_string(i64(*batch.value)) +
                      "\n  check the batch, --context, --tp and formats of that measurement\n"};
-  s.anchor = *time.value / expected.expected.value;
-  s.range = catalog.range(Basis::observed);
+  return *time.value / expected.expected.value;
 }
 
 }  // namespace
 
-Setup setup_of(const SetupOptions& o, const Catalog& catalog) {
-  Setup s{model_of(o.model, catalog), device_of(o.hardware, catalog), {}, {}, {}, workload_of(o)};
-  s.engine = engine_of(o.layout, s.device, catalog);
-  s.range = catalog.range(s.device.achievable.basis);
+Basis basis_of(const SetupOptions& o, const Device& device) {
+  return o.observed.empty() ? device.achievable.basis : Basis::observed;
+}
+
+Setup setup_of(const SetupOptions& o, const Specs& specs) {
+  Setup s{with_what_ifs(o.model, specs.model),
+          with_what_ifs(o.hardware, specs.device),
+          {},
+          specs.engine,
+          specs.range,
+          workload_of(o)};
   s.d = deployment_of(o, s.model, s.engine);
-  s.draft = draft_of(o, catalog);
+  s.draft = draft_of(o, specs.draft);
   throw_if_any(s.problems());
-  if (!o.observed.empty()) anchor_on(o.observed, s, catalog);
+  if (!o.observed.empty()) s.anchor = anchor_of(o.observed, s);
   return s;
+}
+
+Setup setup_of(const SetupOptions& o, const Catalog& catalog) {
+  Specs specs{find_model(o.model.model, catalog), find_device(o.hardware, catalog), {}, {}, {}};
+  specs.engine = engine_of(o.layout, specs.device, catalog);
+  specs.range = catalog.range(basis_of(o, specs.device));
+  if (!o.draft.empty()) specs.draft = find_model(o.draft, catalog);
+  return setup_of(o, specs);
 }
 
 }  // namespace kvroof

@@ -26,6 +26,17 @@ struct SetupOptions {
   bool reshapes() const { return !model.kv_heads.empty() || !model.attention.empty(); }
 };
 
+/// What the catalogue or a file says, before any what-if.
+struct Specs {
+  Model model;
+  Device device;
+  Engine engine;
+  RangeRule range;
+  std::optional<Model> draft;
+};
+
+/// All of them: what `estimate` takes, and a scenario of `check`.
+void add_options(CLI::App& app, SetupOptions& options);
 /// Context, batch and serving load.
 void add_workload_options(CLI::App& app, SetupOptions& options);
 
@@ -43,7 +54,12 @@ Deployment deployment_of(const SetupOptions& options, const Model& model, const 
 /// The largest batch, at the context asked for or the one that the load fills.
 Workload workload_of(const SetupOptions& options);
 
+/// What the times of these options rest on: the device's constants, or the user's own point.
+Basis basis_of(const SetupOptions& options, const Device& device);
+
 /// Everything together, checked: an InputError lists what is wrong.
 Setup setup_of(const SetupOptions& options, const Catalog& catalog);
+/// The same of specs at hand, which the options' what-ifs change.
+Setup setup_of(const SetupOptions& options, const Specs& specs);
 
 }  // namespace kvroof

@@ -167,7 +167,7 @@ void SweepWalker::prepare(Level from) {
 
 Outcome SweepWalker::outcome() const {
   return {setup_, too_much_ ? *too_much_ : memory_, runs_ ? &step_ : nullptr,
-          runs_ && serving_ && serving_->stable ? &*serving_ : nullptr};
+          runs_ && serving_ && serving_->stable ? &*serving_ : nullptr, load_ && specs_.serves};
 }
 
 }  // namespace kvroof

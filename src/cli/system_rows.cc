@@ -68,7 +68,10 @@ bool set_weight_format(Setup& s, const Row& row, std::string& skipped) {
   }
   const WeightFormats& own = s.model.weights;
   bool as_published = own.linears == own.experts && *weights == own.linears;
-  if (!as_published && weights->name != "mxfp4") s.d.weights = *weights;
+  if (weights->name == "mxfp4" && bytes && own.experts == *weights)
+    s.model.weight_bytes = *bytes;  // mxfp4 experts; what the rest is in differs from file to file
+  else if (!as_published && weights->name != "mxfp4")
+    s.d.weights = *weights;
   return true;
 }
 
@@ -131,7 +134,7 @@ std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& s
   s.w = {row.whole("context_len_avg", 1), batch, 0};
   r.sequences = double(batch * layout.dp);
   if (is_serving(row) && row.number("input_len") && row.number("output_len")) {
-    r.load = Load{row.whole("input_len", 1024), row.whole("output_len", 128), double(batch), 0, 0};
+    r.load = Load{row.whole("input_len", 1024), row.whole("output_len", 128), r.sequences, 0, 0};
     r.capacity = any_number;
   }
   return r;

@@ -55,6 +55,8 @@ std::vector<Variant> variants_of(const Model& model) {
 }
 
 int run(const TrainOptions& o) {
+  if (!o.model.weights.empty())
+    throw InputError{"--weights: training state is 16 bytes a parameter in any served format\n"};
   Catalog catalog = catalog_of(o.catalog);
   Model model = model_of(o.model, catalog);
   i64 context = count_of("--context", o.context, 4096);
@@ -116,7 +118,7 @@ Served served(Setup s) {
   Memory m = s.memory();
   if (m.max_sequences < 1)
     throw InputError{s.model.id + " does not fit on " + std::to_string(s.d.devices()) + " x " + s.device.id +
-                     "\n  give --tp, or a smaller --weights format\n"};
+                     "\n  give --tp\n"};
   i64 batch = std::min<i64>(m.max_sequences, 256);
   return {batch, double(s.d.devices()) / s.step(batch).tokens_per_second};
 }
@@ -137,6 +139,7 @@ int run(const UptrainOptions& o) {
   i64 heads = count_of("--kv-heads", o.kv_heads, 8);
   after.model = with_kv_heads(before.model, heads);
   throw_if_any(problems(after.model));
+  throw_if_any(after.problems());
   if (sequence_cache(after.model, after.w.context, after.d) >= sequence_cache(before.model, before.w.context, before.d))
     throw InputError{"--kv-heads: " + std::to_string(heads) + " are no fewer than " + before.model.id + " has\n"};
   Parameters p = count_parameters(before.model);

@@ -195,6 +195,9 @@ int run(const ValidateOptions& o) {
     MeasuredTable table = MeasuredTable::read(file);
     const TableKind& kind = kind_of(table);
     std::vector<Prediction> more = kind.predict(table, catalog);
+    for (Prediction& p : more)
+      if (p.skipped.empty() && !(p.measured && std::isfinite(*p.measured) && *p.measured >= 0))
+        p.skipped = "no figure was measured";
     std::vector<Score> scores = scores_of(more, kind.exact);
     doc.blocks.push_back(Heading{fmt::format("{}: {} rows of {}", file, more.size(), kind.name)});
     doc.json["files"].push_back({{"file", file}, {"kind", kind.name}, {"rows", more.size()}});

@@ -90,4 +90,17 @@ std::string_view sharing_name(const Heads& heads) {
   return heads.kv == 1 ? "MQA" : "GQA";
 }
 
+Flops prompt_flops(const Attention& attention, i64 tokens) {
+  const auto* latent = std::get_if<LatentAttention>(&attention);
+  if (!latent) return attention_flops(attention, tokens);
+  double attended = double(tokens), index = 0;
+  if (latent->indexer) {
+    attended = double(std::min(tokens, latent->indexer->top_k));
+    index = 2.0 * double(latent->indexer->heads * latent->indexer->head_dim) * double(tokens);
+  }
+  return Flops{2.0 * double(latent->query_heads) * double(latent->nope_dim + latent->rope_dim + latent->value_dim) *
+                   attended +
+               index};
+}
+
 }  // namespace kvroof

@@ -208,6 +208,16 @@ std::vector<Problem> problems(const Model& model, const Device& device, const De
                      std::to_string(d.ep) + " must equal tp (" + std::to_string(d.tp) +
                          "): experts are split over the tensor-parallel ranks",
                      ""});
+  i64 fewest_experts = 0;
+  for (const LayerGroup& g : model.layers)
+    if (const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward))
+      fewest_experts = fewest_experts == 0 ? moe->experts : std::min(fewest_experts, moe->experts);
+  if (d.ep > 1 && fewest_experts < d.ep)
+    found.push_back({"--ep",
+                     fewest_experts == 0 ? model.id + " has no experts to split"
+                                         : std::to_string(d.ep) + " ranks for the " + std::to_string(fewest_experts) +
+                                               " experts of " + model.id,
+                     ""});
   if (d.tp > 1 && !device.link && !device.host_link)
     found.push_back({"--tp",
                      device.id + " has no known link, so tensor parallelism over " + std::to_string(d.tp) +

@@ -11,11 +11,13 @@ double devices(const Outcome& o) { return double(o.setup.d.devices()); }
 /// Seconds between the tokens of one user: under the load where there is one, else of the bare step.
 Number tpot(const Outcome& o) {
   if (o.serving) return o.serving->tpot.value;
+  if (o.loaded) return std::nullopt;
   return o.step ? Number(o.step->expected.value) : Number();
 }
 
 Number throughput(const Outcome& o) {
   if (o.serving) return o.serving->tokens_per_second;
+  if (o.loaded) return std::nullopt;
   return o.step ? Number(o.step->tokens_per_second) : Number();
 }
 
@@ -53,6 +55,8 @@ constexpr Metric table[] = {
      [](const Outcome& o) { return count(o.memory.max_tokens); }},
     {"weights", "weights_bytes", Measure::bytes, "weights of the tightest rank", of_memory<&Memory::weights>},
     {"kv_room", "kv_room_bytes", Measure::bytes, "room for KV on the tightest rank", of_memory<&Memory::kv_room>},
+    {"kv_token", "kv_bytes_per_token", Measure::bytes, "cache of one token over all layers, while windows fill",
+     [](const Outcome& o) { return Number(cache_per_token_within_windows(o.setup.model, o.setup.d).value); }},
     {"kv_sequence", "kv_bytes_per_sequence", Measure::bytes, "what one sequence is allocated on that rank",
      of_memory<&Memory::kv_per_sequence>},
     {"shortfall", "shortfall_bytes", Measure::bytes, "what is missing on each device", of_memory<&Memory::shortfall>},

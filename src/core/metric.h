@@ -20,6 +20,7 @@ struct Outcome {
   const Memory& memory;
   const Step* step = nullptr;        ///< null where the batch does not fit
   const Serving* serving = nullptr;  ///< null without a load, or where the load can't be served
+  bool loaded = false;               ///< a load was asked for: without an answer to it there is no speed
 };
 
 /// Exactly one of number and word is set.

@@ -52,14 +52,15 @@ void Pass::add_fixed(PartKind kind, Seconds seconds) {
 }
 
 /// Dense matrices stream their bytes whatever the rows; only where arithmetic takes longer do they differ one by one.
-void Pass::matrices(double rows, double head_rows) {
+void Pass::matrices(double rows, double head_rows, Rows of) {
   const MatrixOp& all = schedule_.all_dense();
   add(part(PartKind::weights), all.launch, all.bytes, all.streamed,
       {rows * all.per_row.flops, {}, rows * all.per_row.least});
   Seconds beyond;
   for (const MatrixOp& op : schedule_.dense()) {
     Seconds memory = placement_.stream(op.streamed);
-    beyond += overlap_.join(memory, rows * op.per_row.reached) - memory;
+    double here = of == Rows::of_all_groups ? rows * op.rows : rows;
+    beyond += overlap_.join(memory, here * op.per_row.reached) - memory;
   }
   part(PartKind::weights).compute += beyond;
   part(PartKind::weights).seconds += beyond;
@@ -132,7 +133,8 @@ double largest_of(i64 count) {
 double busiest_rank_experts(const MoeFeedForward& moe, double tokens, i64 ranks) {
   double held = double(moe.experts) / double(ranks), touched = distinct_experts(moe, tokens) / double(moe.experts);
   double spread = std::sqrt(held * touched * (1 - touched));
-  return std::min(held, held * touched + largest_of(ranks) * spread);
+  // Whichever rank is busiest reads one expert at least.
+  return std::min(held, std::max(1.0, held * touched + largest_of(ranks) * spread));
 }
 
 Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {

@@ -58,13 +58,16 @@ class Placement {
   double seconds_per_byte_ = 0;
 };
 
+/// Whether the groups of data-parallel attention share the rows, or one group has them all.
+enum class Rows { of_all_groups, of_one_group };
+
 class Pass {
  public:
   /// `resident`: bytes a rank holds, weights and cache. The schedule must outlive the pass.
   Pass(const Schedule& schedule, Bytes resident);
 
   /// All matrices over `rows` rows, the head over `head_rows`.
-  void matrices(double rows, double head_rows);
+  void matrices(double rows, double head_rows, Rows of = Rows::of_all_groups);
   void attention(const AttentionOp& op, double batch);
   /// The all-reduces after mixers and feed-forwards.
   void collectives(double rows) { add_fixed(PartKind::collectives, schedule_.collectives(rows)); }

@@ -94,7 +94,8 @@ void Schedule::add_linears(const LayerGroup& g) {
     double read = double(l.parameters) * share / (experts ? double(moe->experts) : 1);
     Seconds launch = l.fused ? Seconds{} : device_.achievable.linear_rate(f.arithmetic).launch;
     MatrixOp op = matrix(experts ? PartKind::experts : PartKind::weights, layers, launch,
-                         scale_ * f.size(read, 1 << 20), Flops{2.0 * rows * double(l.active) * share}, f);
+                         scale_ * f.size(read, 1 << 20), Flops{2.0 * double(l.active) * share}, f);
+    op.rows = rows;
     if (experts) {
       op.experts = moe;
       op.least = double(moe->top_k) * op.bytes;
@@ -124,7 +125,7 @@ void Schedule::sum_up() {
     all_dense_.launch += op.launch;
     all_dense_.bytes += op.bytes;
     all_dense_.streamed += op.streamed;
-    all_dense_.per_row += op.per_row;
+    all_dense_.per_row += op.per_row * op.rows;
   }
   for (const std::vector<MatrixOp>* ops : {&dense_, &experts_, &heads_})
     for (const MatrixOp& op : *ops) least_weights_ += op.least;
@@ -175,17 +176,13 @@ AttentionOp Schedule::prefill(const LayerGroup& g, double tokens, double cached)
   if (std::holds_alternative<NoAttention>(g.attention)) return op;
   // Each new token attends to those before it: the mean of the first and the last one's context.
   i64 attended = i64(std::max(1.0, cached + tokens / 2));
-  Flops flops = attention_flops(g.attention, attended);
-  if (const auto* latent =
-          std::get_if<LatentAttention>(&g.attention))  // prompts are not absorbed: keys and values per head
-    flops = Flops{2.0 * double(latent->query_heads) * double(latent->nope_dim + latent->rope_dim + latent->value_dim) *
-                  double(attended)};
+  Flops flops = prompt_flops(g.attention, attended);
   op.rate = device_.achievable.attention_rate(Arithmetic::bf16);
   op.rate.reach = 0;  // prompts give all cores work
   op.layers = double(g.count);
   op.launch = op.rate.launch - engine_.hidden_launch;
   op.bytes = op.layers * rank_share(g.attention, d_.attention_tp()) * layer_moved(g, i64(cached + tokens), d_);
-  op.per_sequence = work(op.layers * tokens / double(d_.tp) * flops, Arithmetic::bf16);
+  op.per_sequence = work(op.layers * tokens / double(d_.attention_tp()) * flops, Arithmetic::bf16);
   return op;
 }
 

@@ -34,10 +34,11 @@ struct Work {
 struct MatrixOp {
   PartKind part = PartKind::weights;
   Seconds launch;
-  Bytes bytes;     ///< read; of one expert where there are experts
-  Bytes streamed;  ///< the same over the fraction of the bandwidth that is reached
-  Bytes least;     ///< that no schedule avoids
-  Work per_row;    ///< of the replica's rows; a group of data-parallel attention has its share of them
+  Bytes bytes;      ///< read; of one expert where there are experts
+  Bytes streamed;   ///< the same over the fraction of the bandwidth that is reached
+  Bytes least;      ///< that no schedule avoids
+  double rows = 1;  ///< share of the replica's rows that a group of data-parallel attention passes through it
+  Work per_row;
   const MoeFeedForward* experts = nullptr;
 };
 
@@ -84,6 +85,8 @@ class Schedule {
   /// Bytes a rank of the first stage holds: weights, and what one sequence adds.
   Bytes resident_weights() const { return resident_weights_; }
   Bytes resident_sequence(i64 context) const;
+
+  double attention_groups() const { return double(d_.attention_dp); }
 
   const Model& model() const { return model_; }
   const Device& device() const { return device_; }

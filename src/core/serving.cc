@@ -6,10 +6,12 @@
 namespace kvroof {
 namespace {
 
-Seconds chunk_time(const Schedule& schedule, double chunk, double cached) {
+Seconds chunk_time(const Schedule& schedule, double chunk, double cached, Prompts prompts) {
   Pass pass(schedule, schedule.resident_weights());
-  pass.matrices(chunk, 1);
-  for (const LayerGroup& g : schedule.model().layers) pass.attention(schedule.prefill(g, chunk, cached), 1);
+  bool alone = prompts == Prompts::one;
+  double groups = alone ? 1 : 1 / schedule.attention_groups();
+  pass.matrices(chunk, 1, alone ? Rows::of_one_group : Rows::of_all_groups);
+  for (const LayerGroup& g : schedule.model().layers) pass.attention(schedule.prefill(g, chunk, cached), groups);
   pass.collectives(chunk);
   pass.overheads(1);
   return pass.seconds();
@@ -19,17 +21,17 @@ Seconds chunk_time(const Schedule& schedule, double chunk, double cached) {
 
 /// Attention grows in a straight line from chunk to chunk, so the mean of the first and the last stands for all.
 Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, i64 input,
-                     double cache_hit) {
+                     double cache_hit, Prompts prompts) {
   double cached = std::floor(double(input) * cache_hit), left = std::max(1.0, double(input) - cached);
   double size = double(d.batched_tokens), whole_chunks = std::floor(left / size), rest = left - whole_chunks * size;
   Schedule schedule(m, device, d, e);
   Seconds sum;
   if (whole_chunks > 0) {
-    Seconds first = chunk_time(schedule, size, cached),
-            last = chunk_time(schedule, size, cached + (whole_chunks - 1) * size);
+    Seconds first = chunk_time(schedule, size, cached, prompts),
+            last = chunk_time(schedule, size, cached + (whole_chunks - 1) * size, prompts);
     sum += whole_chunks * 0.5 * (first + last);
   }
-  if (rest > 0) sum += chunk_time(schedule, rest, cached + whole_chunks * size);
+  if (rest > 0) sum += chunk_time(schedule, rest, cached + whole_chunks * size, prompts);
   return sum;
 }
 
@@ -43,7 +45,10 @@ double StepCurve::operator()(double batch) {
 double StepCurve::at(i64 batch) {
   if (std::size_t(batch) >= known_.size()) known_.resize(std::size_t(batch) * 2, 0);
   double& known = known_[std::size_t(batch)];
-  if (known == 0) known = decoder_.expected(batch).value;
+  if (known == 0) {
+    known = decoder_.expected(batch).value;
+    if (anchor_ != 1) known = std::max(decoder_.step(batch).floor.value, anchor_ * known);
+  }
   return known;
 }
 
@@ -64,13 +69,15 @@ struct Server::Point {
 };
 
 Server::Server(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
-               i64 capacity, const RangeRule& range)
-    : device_(device),
-      engine_(e),
+               i64 capacity, const RangeRule& range, double anchor)
+    : engine_(e),
       range_(range.of(m)),
       decoder_(m, device, d, e, range),
-      step_(decoder_),
+      step_(decoder_, anchor),
       prefill_(prefill_time(m, device, d, e, load.input, load.cache_hit)),
+      work_(d.attention_dp > 1 ? prefill_time(m, device, d, e, load.input, load.cache_hit, Prompts::one_a_group).value
+                               : prefill_.value),
+      basis_(anchor == 1 ? device.achievable.basis : Basis::observed),
       most_(double(std::min<i64>(capacity, 1 << 16))),
       tokens_(double(load.output - 1)),
       output_(double(load.output)),
@@ -84,7 +91,7 @@ Server::Point Server::at(double x, double requests) {
   Point p;
   double prefill = prefill_.value, stages = std::min(stages_, std::max(1.0, requests));
   double others = std::max(0.0, 1 - 1 / std::max(1.0, requests));  // a request does not hold up itself
-  double used = x * prefill / stages;  // prompts in different stages don't wait for each other
+  double used = x * work_ / stages;  // prompts in different stages don't wait for each other
   if (used >= 1) return p;
   double busy = others * used * (1 - engine_.prefill_overlap);
   p.tpot = step_(1) / (1 - busy);
@@ -102,7 +109,7 @@ Server::Point Server::at(double x, double requests) {
 
 /// Requests in the system grow with the throughput, so the one that a number of requests reaches is found by bisection.
 void Server::reach(Serving& s, double running) {
-  double low = 0, high = 1 / prefill_.value * stages_;
+  double low = 0, high = stages_ / work_;
   for (int i = 0; i < 60; ++i) {
     double x = (low + high) / 2;
     Point p = at(x, running);
@@ -130,7 +137,7 @@ void Server::settle(Serving& s, double rate, double replicas) {
 
 Serving Server::operator()(const Load& load, i64 count) {
   Serving s;
-  s.basis = device_.achievable.basis;
+  s.basis = basis_;
   s.prefill = prefill_;
   s.stable = most_ > 0;
   if (!s.stable) return s;
@@ -155,19 +162,8 @@ Serving Server::operator()(const Load& load, i64 count) {
 }
 
 Serving serve(const Model& m, const Device& device, const Deployment& d, const Engine& e, const Load& load,
-              i64 capacity, const RangeRule& range) {
-  return Server(m, device, d, e, load, capacity, range)(load, d.dp);
-}
-
-Serving anchored(Serving s, double ratio, const RangeRule& range) {
-  if (ratio == 1) return s;
-  for (Seconds* time : {&s.prefill, &s.ttft, &s.tpot}) *time = ratio * *time;
-  s.tpot_low = range.low * s.tpot;
-  s.tpot_high = range.high * s.tpot;
-  s.basis = Basis::observed;
-  s.requests_per_second /= ratio;
-  s.tokens_per_second /= ratio;
-  return s;
+              i64 capacity, const RangeRule& range, double anchor) {
+  return Server(m, device, d, e, load, capacity, range, anchor)(load, d.dp);
 }
 
 std::vector<Problem> problems(const Load& load) {

@@ -33,20 +33,26 @@ struct Serving {
   Basis basis = Basis::datasheet_only;
 };
 
-/// Time from a prompt's first token to its last, alone on the replica, in chunks of the scheduler's size.
+/// A prompt read alone, or one of as many as there are groups of data-parallel attention: then they share the work.
+enum class Prompts { one, one_a_group };
+
+/// Time from a prompt's first token to its last, in chunks of the scheduler's size. Of prompts read in all groups at
+/// once it is what each of them takes of the replica's time.
 Seconds prefill_time(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
-                     i64 input, double cache_hit);
+                     i64 input, double cache_hit, Prompts prompts = Prompts::one);
 
 /// Step time as a function of a real number of sequences: between whole ones it is a straight line. What was asked once
 /// is remembered.
 class StepCurve {
  public:
-  StepCurve(const Decoder& decoder) : decoder_(decoder) {}
+  /// `anchor`: measured over expected time, where it is known.
+  StepCurve(const Decoder& decoder, double anchor) : decoder_(decoder), anchor_(anchor) {}
   double operator()(double batch);
 
  private:
   double at(i64 batch);
   const Decoder& decoder_;
+  double anchor_;
   std::vector<double> known_;  ///< by batch; 0 where it was not asked yet
 };
 
@@ -55,7 +61,7 @@ class Server {
  public:
   /// `capacity`: sequences of input + output tokens that fit the memory of one replica.
   Server(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine, const Load& load,
-         i64 capacity, const RangeRule& range);
+         i64 capacity, const RangeRule& range, double anchor = 1);
   Server(const Server&) = delete;  // the curve refers to the decoder held here
   Server& operator=(const Server&) = delete;
   /// Under `concurrency` or `rate` of the load, shared evenly by the replicas.
@@ -67,12 +73,13 @@ class Server {
   void reach(Serving& s, double running);
   void settle(Serving& s, double rate, double replicas);
 
-  const Device& device_;
   const Engine& engine_;
   RangeRule range_;
   Decoder decoder_;  ///< in the middle of an answer
   StepCurve step_;
-  Seconds prefill_;
+  Seconds prefill_;  ///< of a prompt alone
+  double work_;      ///< of the replica's time that a prompt takes
+  Basis basis_;
   double most_;    ///< requests a replica admits
   double tokens_;  ///< of a request that a step each makes
   double output_;
@@ -82,10 +89,7 @@ class Server {
 /// The deployment under the load, shared evenly by its replicas. `capacity`: sequences of input + output tokens that
 /// fit the memory of one replica.
 Serving serve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
-              const Load& load, i64 capacity, const RangeRule& range);
-
-/// The loop with every time scaled by `ratio`, as `anchored` of a step. Throughput falls as times grow.
-Serving anchored(Serving serving, double ratio, const RangeRule& range);
+              const Load& load, i64 capacity, const RangeRule& range, double anchor = 1);
 
 std::vector<Problem> problems(const Load& load);
 

@@ -35,7 +35,7 @@ struct Setup {
   Speculated speculated(i64 batch) const {
     Workload other = w;
     other.batch = batch;
-    return speculate(model, *draft, device, d, other, engine, range);
+    return anchored(speculate(model, *draft, device, d, other, engine, range), anchor, range);
   }
   /// Requests of the load that one replica admits: sequences of the whole prompt and answer that fit.
   i64 capacity(const Load& load) const {
@@ -46,7 +46,7 @@ struct Setup {
     return (draft ? with_draft(m, *draft, whole, one, engine) : m).max_sequences;
   }
   Serving serve(const Load& load) const {
-    return anchored(kvroof::serve(model, device, d, engine, load, capacity(load), range), anchor, range);
+    return kvroof::serve(model, device, d, engine, load, capacity(load), range, anchor);
   }
   std::vector<Problem> problems() const {
     std::vector<Problem> found = kvroof::problems(model, device, d, w, engine);

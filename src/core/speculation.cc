@@ -48,6 +48,20 @@ Speculated speculate(const Model& model, const Draft& draft, const Device& devic
   return s;
 }
 
+Speculated anchored(Speculated s, double ratio, const RangeRule& range) {
+  if (ratio == 1) return s;
+  double before = s.cycle.value;
+  double steps = before > s.verify.expected.value ? (s.cycle - s.verify.expected) / s.draft.expected : 0;
+  s.verify = anchored(s.verify, ratio, range);
+  s.draft = anchored(s.draft, ratio, range);
+  s.cycle = s.verify.expected + steps * s.draft.expected;
+  s.expected = s.cycle / s.accepted;
+  s.low = larger(s.floor, range.low * s.expected);
+  s.high = range.high * s.expected;
+  s.tokens_per_second *= before / s.cycle.value;
+  return s;
+}
+
 Memory with_draft(const Memory& target, const Draft& draft, const Deployment& d, const Workload& w, const Engine& e) {
   Deployment beside = draft_deployment(draft, d);
   Bytes weights = rank_weights(draft.model, beside, 0);

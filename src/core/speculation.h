@@ -35,6 +35,9 @@ Deployment draft_deployment(const Draft& draft, const Deployment& target);
 Speculated speculate(const Model& model, const Draft& draft, const Device& device, const Deployment& deployment,
                      const Workload& workload, const Engine& engine, const RangeRule& range);
 
+/// All times by a measurement over the expected time, as `anchored` of a step.
+Speculated anchored(Speculated speculated, double ratio, const RangeRule& range);
+
 /// The target's memory with the draft's weights and caches in the same room.
 Memory with_draft(const Memory& target, const Draft& draft, const Deployment& deployment, const Workload& workload,
                   const Engine& engine);

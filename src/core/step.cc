@@ -92,8 +92,9 @@ Step decode_step(const Model& model, const Device& device, const Deployment& d, 
 
 Step anchored(Step s, double ratio, const RangeRule& range) {
   if (ratio == 1) return s;
+  ratio = std::max(ratio, s.floor / s.expected);
   s.parts.scale(ratio);
-  s.expected = larger(s.floor, ratio * s.expected);
+  s.expected = ratio * s.expected;
   s.low = larger(s.floor, range.low * s.expected);
   s.high = range.high * s.expected;
   s.basis = Basis::observed;

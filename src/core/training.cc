@@ -7,11 +7,16 @@ namespace kvroof {
 namespace {
 
 /// What one layer keeps of a token for the backward pass, in bytes, with attention's scores recomputed: 34·h for the
-/// MHA transformer of Korthikanti et al. 2022 (table 2), of which 4·h are K and V.
+/// MHA transformer of Korthikanti et al. 2022 (table 2), of which 4·h are K and V and 16·h the two halves of a plain
+/// feed-forward of 4·h. A gated one keeps three.
 Bytes activation_of_token(const Model& m, const LayerGroup& g) {
-  double cached = 0;
+  double cached = 0, wide = 0;
   if (const Heads* h = heads_of(g.attention)) cached = double(h->kv * (h->key_dim + h->value_dim)) * 2;
-  return Bytes{30.0 * double(m.hidden) + cached};
+  if (const auto* dense = std::get_if<DenseFeedForward>(&g.feed_forward))
+    wide = double(dense->width * dense->matrices) * 2;
+  if (const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward))
+    wide = double((moe->top_k * moe->width + moe->shared_width) * moe->matrices) * 2;
+  return Bytes{14.0 * double(m.hidden) + wide + cached};
 }
 
 i64* width_of(FeedForward& ff) {
@@ -35,7 +40,7 @@ TrainingCost training_cost(const Model& model, i64 context) {
     double layers = double(g.count);
     c.activations += layers * double(context) * activation_of_token(model, g);
     i64 mean = std::max<i64>(1, kept_tokens(g.attention, context, {}) / 2);  // causal: half of the keys on average
-    c.attention_per_token += 3 * layers * attention_flops(g.attention, mean);
+    c.attention_per_token += 3 * layers * prompt_flops(g.attention, mean);
   }
   return c;
 }

@@ -1,0 +1,59 @@
+// Answers to scenarios, each with all it rests on: the options, and records of the model, device, engine and range.
+//
+// Made from a catalogue, or read from the baseline file that keeps them. Since the inputs are there in full, any of
+// them can be changed alone and the question put again, which is how a cause is found.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/scenario.h"
+
+namespace kvroof {
+
+/// One figure per row of judged().
+using Figures = std::vector<std::optional<double>>;
+
+struct Answer {
+  Json options;               ///< as the scenario has them
+  std::string engine, basis;  ///< the device's usual engine, or the one asked for; what its range rests on
+  Figures figures;
+  std::string error;  ///< why there is no answer
+};
+
+struct Answers {
+  std::string version;                                           ///< of the kvroof that answered
+  std::map<std::string, Answer> by_name;                         ///< of the scenario
+  std::map<std::string, Json> models, devices, engines, ranges;  ///< by the name the scenarios use
+
+  /// {options, model, device, engine, range, and draft where there is one} of one answer.
+  Json inputs_of(const Answer& answer) const;
+};
+
+Figures figures_of(const Setup& setup, const std::optional<Load>& load);
+
+/// Every scenario against one catalogue. A scenario that can't be answered carries its error.
+Answers answer_all(const ScenarioFile& file, const Catalog& catalog);
+
+/// The scenario's error, each problem at its place in the file.
+std::string error_at(const ScenarioFile& file, const Scenario& scenario, const std::string& error);
+
+/// The file a scenario's model is read from; empty when the catalogue has it.
+std::string model_file(const ScenarioFile& file, const std::string& model, const Catalog& catalog);
+
+/// Puts the question of recorded inputs again; keeps what it has read, as scenarios share their specs.
+class Replay {
+ public:
+  /// Throws InputError when this version can't read the records or answer them.
+  Figures figures(const Json& inputs);
+
+ private:
+  OptionReader options_;
+  std::map<std::string, Model> models_;
+  std::map<std::string, Device> devices_;
+  std::map<std::string, Engine> engines_;
+};
+
+}  // namespace kvroof

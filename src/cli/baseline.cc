@@ -1,0 +1,164 @@
+#include "cli/baseline.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace kvroof {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr i64 schema = 1;
+
+/// FNV-1a, against accidents: nobody gains by forging it.
+std::string digest_of(const std::string& text) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return fmt::format("{:016x}", hash);
+}
+
+/// Whole numbers without a point.
+Json number(double value) {
+  if (value == std::floor(value) && std::abs(value) < 9e15) return i64(value);
+  return value;
+}
+
+Json figures_json(const Figures& figures) {
+  Json out = Json::object();
+  for (std::size_t i = 0; i < figures.size(); ++i)
+    if (figures[i]) out[judged()[i].key] = number(*figures[i]);
+  return out;
+}
+
+Json answer_json(const Answers& all, const Answer& a) {
+  Json out = {{"options", a.options}, {"engine", a.engine}, {"basis", a.basis}, {"metrics", figures_json(a.figures)}};
+  out["digest"] = digest_of(out.dump() + all.inputs_of(a).dump());
+  return out;
+}
+
+Json object_of(const std::map<std::string, Json>& records) {
+  Json out = Json::object();
+  for (const auto& [name, record] : records) out[name] = record;
+  return out;
+}
+
+[[noreturn]] void fail(const std::string& path, const std::string& what) {
+  throw InputError{path + ": " + what + "\n  'kvroof check SCENARIOS --update' writes it anew\n"};
+}
+
+std::string read_text(const std::string& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) throw InputError{path + ": is a directory, expected a baseline\n"};
+  if (!fs::exists(path, error)) fail(path, "there is no baseline yet");
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw InputError{path + ": can't be opened\n"};
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+Json parse(const std::string& path, const std::string& text) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::parse_error& e) {
+    std::size_t line =
+        1 + std::size_t(std::count(text.begin(), text.begin() + i64(std::min(text.size(), e.byte)), '\n'));
+    std::string_view start(text);
+    bool conflict = start.find("\n<<<<<<< ") != start.npos || start.rfind("<<<<<<< ", 0) == 0;
+    fail(fmt::format("{}:{}", path, line), text.empty()           ? "is empty"
+                                           : conflict             ? "holds the marks of a merge conflict"
+                                           : e.byte > text.size() ? "ends in the middle; it was cut off"
+                                                                  : "is not valid JSON");
+  }
+}
+
+void check_schema(const std::string& path, const Json& root) {
+  if (!root.is_object() || !root.contains("schema_version") || root.value("command", "") != "check")
+    fail(path, "is not a baseline of 'kvroof check'");
+  if (!root["schema_version"].is_number_integer()) fail(path, "schema_version is not a number");
+  i64 found = root["schema_version"];
+  if (found > schema)
+    fail(path, fmt::format("has schema_version {}, this kvroof reads {}; a newer kvroof wrote it", found, schema));
+  if (found < schema) fail(path, fmt::format("has schema_version {}, this kvroof reads {}", found, schema));
+}
+
+Figures figures_of(const Json& json) {
+  Figures figures;
+  for (const Judged& m : judged())
+    figures.push_back(json.contains(m.key) ? std::optional(json.at(m.key).get<double>()) : std::nullopt);
+  return figures;
+}
+
+std::map<std::string, Json> records_of(const Json& json) {
+  std::map<std::string, Json> records;
+  for (const auto& [name, record] : json.items()) records.emplace(name, record);
+  return records;
+}
+
+/// The file's content; what has another shape throws JSON's own errors.
+Answers answers_of(const std::string& path, const Json& root) {
+  Answers all;
+  all.version = root.at("kvroof");
+  all.models = records_of(root.at("models"));
+  all.devices = records_of(root.at("devices"));
+  all.engines = records_of(root.at("engines"));
+  all.ranges = records_of(root.at("ranges"));
+  for (const auto& [name, json] : root.at("scenarios").items()) {
+    Answer a;
+    a.options = json.at("options");
+    a.engine = json.at("engine");
+    a.basis = json.at("basis");
+    a.figures = figures_of(json.at("metrics"));
+    Json content = json;
+    content.erase("digest");
+    if (json.at("digest") != digest_of(content.dump() + all.inputs_of(a).dump()))
+      fail(path, "scenario '" + name + "' or what it rests on was edited by hand (its digest says so)");
+    all.by_name.emplace(name, a);
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string baseline_text(const Answers& all) {
+  Json root = {{"schema_version", schema}, {"command", "check"}, {"kvroof", all.version}};
+  root["scenarios"] = Json::object();
+  for (const auto& [name, a] : all.by_name) root["scenarios"][name] = answer_json(all, a);
+  root["models"] = object_of(all.models);
+  root["devices"] = object_of(all.devices);
+  root["engines"] = object_of(all.engines);
+  root["ranges"] = object_of(all.ranges);
+  return root.dump(1) + "\n";
+}
+
+Answers read_baseline(const std::string& path) {
+  Json root = parse(path, read_text(path));
+  check_schema(path, root);
+  try {
+    return answers_of(path, root);
+  } catch (const Json::exception& e) { fail(path, std::string("is not a baseline's content: ") + e.what()); }
+}
+
+void write_baseline(const std::string& path, const Answers& answers) {
+  std::error_code error;
+  fs::path target = fs::is_symlink(path, error) ? fs::canonical(path, error) : fs::path(path);
+  if (error) target = path;
+  fs::path aside = target;
+  aside += fmt::format(".{}.new", getpid());
+  bool written;
+  {
+    std::ofstream out(aside, std::ios::binary);
+    out << baseline_text(answers) << std::flush;
+    written = bool(out);
+  }
+  if (written) fs::rename(aside, target, error);
+  if (written && !error) return;
+  std::error_code ignored;
+  fs::remove(aside, ignored);
+  throw InputError{path + ": can't be written\n"};
+}
+
+}  // namespace kvroof

@@ -1,0 +1,270 @@
+#include "cli/cause.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace kvroof {
+namespace {
+
+using Path = std::vector<std::string>;
+
+/// Something that differs, as edits of the older inputs; null takes a key away.
+struct Difference {
+  Cause cause;
+  std::vector<std::pair<Path, Json>> edits;
+};
+
+struct Leaf {
+  Path path;
+  Json before, now;  ///< null: absent
+};
+
+/// Of mappings and lists alike in shape the places that differ; what names another kind differs as a whole.
+void find_leaves(const Json& before, const Json& now, const Path& path, std::vector<Leaf>& out) {
+  if (before == now) return;
+  auto at = [](const Json& json, const std::string& key) { return json.contains(key) ? json.at(key) : Json(); };
+  auto below = [&](const std::string& key) {
+    Path deeper = path;
+    deeper.push_back(key);
+    return deeper;
+  };
+  bool both_mappings = before.is_object() && now.is_object();
+  if (both_mappings && at(before, "kind") == at(now, "kind")) {
+    for (const auto& [key, value] : before.items()) find_leaves(value, at(now, key), below(key), out);
+    for (const auto& [key, value] : now.items())
+      if (!before.contains(key)) find_leaves(Json(), value, below(key), out);
+  } else if (before.is_array() && now.is_array() && before.size() == now.size()) {
+    for (std::size_t i = 0; i < before.size(); ++i) find_leaves(before[i], now[i], below(std::to_string(i)), out);
+  } else {
+    out.push_back({path, before, now});
+  }
+}
+
+/// `layers[0].attention.kv_heads`.
+std::string written(const Path& path) {
+  std::string out;
+  for (const std::string& part : path) {
+    bool index = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
+    out += index ? "[" + part + "]" : (out.empty() ? "" : ".") + part;
+  }
+  return out;
+}
+
+std::string value_text(const Json& value) {
+  if (value.is_null()) return "unset";
+  if (value.is_object() && value.contains("kind")) return value_text(value["kind"]);
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
+}
+
+void apply(Json& inputs, const Path& path, const Json& value) {
+  Json* at = &inputs;
+  for (std::size_t i = 0; i + 1 < path.size(); ++i) at = at->is_array() ? &(*at)[std::stoul(path[i])] : &(*at)[path[i]];
+  if (at->is_array())
+    (*at)[std::stoul(path.back())] = value;
+  else if (value.is_null())
+    at->erase(path.back());
+  else
+    (*at)[path.back()] = value;
+}
+
+/// Collects what differs between the inputs of one scenario.
+struct Differences {
+  const Scenario& scenario;
+  const CauseContext& context;
+  const Json &before, &now;
+  std::vector<Difference> found = {};
+  bool engine_moves = before["engine"].value("id", "") != now["engine"].value("id", "");
+  bool range_moves = before["range"]["basis"] != now["range"]["basis"];
+
+  void whole(Difference& difference, const char* section) {
+    difference.edits.push_back({{section}, now.contains(section) ? now[section] : Json()});
+  }
+  void engine_with(Difference& d) {
+    if (std::exchange(engine_moves, false)) whole(d, "engine");
+  }
+  void range_with(Difference& d) {
+    if (std::exchange(range_moves, false)) whole(d, "range");
+  }
+
+  std::vector<Leaf> leaves(const char* section) {
+    std::vector<Leaf> out;
+    if (before.contains(section) && now.contains(section)) find_leaves(before[section], now[section], {section}, out);
+    return out;
+  }
+
+  void options() {
+    for (const Leaf& leaf : leaves("options")) {
+      const std::string& key = leaf.path[1];
+      auto line = scenario.option_lines.find(key);
+      Difference d{{context.file.path, line == scenario.option_lines.end() ? scenario.line : line->second,
+                    fmt::format("{} of '{}'", key, scenario.name), value_text(leaf.before), value_text(leaf.now)},
+                   {{leaf.path, leaf.now}}};
+      if (key == "model") whole(d, "model");
+      if (key == "hardware") whole(d, "device"), range_with(d);
+      if (key == "draft") whole(d, "draft");
+      if (key == "observed") range_with(d);
+      if (key == "engine" || (key == "hardware" && before["options"].value("engine", "").empty())) engine_with(d);
+      found.push_back(d);
+    }
+  }
+
+  /// The fields of one spec, each at its place in the catalogue.
+  void spec(const char* part, const std::string& section, const std::string& name, const std::string& file) {
+    for (const Leaf& leaf : leaves(part)) {
+      Path field(leaf.path.begin() + 1, leaf.path.end());
+      Location place = file.empty() ? context.catalog.locate(section, name, field) : Location{file, -1};
+      Difference d{
+          {place.file, place.line + 1, name + " " + written(field), value_text(leaf.before), value_text(leaf.now)},
+          {{leaf.path, leaf.now}}};
+      bool is_device = section == "devices";
+      if (is_device && field[0] == "class" && before["options"].value("engine", "").empty()) engine_with(d);
+      if (is_device && (field.back() == "basis" || field[0] == "class")) range_with(d);
+      found.push_back(d);
+    }
+  }
+
+  void collect() {
+    options();
+    const Json& asked = now["options"];
+    std::string model = asked.value("model", ""), device = asked.value("hardware", "");
+    if (before["options"].value("model", "") == model)
+      spec("model", "models", model, model_file(context.file, model, context.catalog));
+    std::string draft = asked.value("draft", "");
+    if (before["options"].value("draft", "") == draft)
+      spec("draft", "models", draft, draft.empty() ? "" : model_file(context.file, draft, context.catalog));
+    if (before["options"].value("hardware", "") == device) spec("device", "devices", device, "");
+    std::string engine = now["engine"].value("id", ""), basis = now["range"].value("basis", "");
+    if (before["engine"].value("id", "") == engine) spec("engine", "engines", engine, "");
+    if (before["range"]["basis"] == now["range"]["basis"]) spec("range", "ranges", basis, "");
+    Difference rest{{"", 0, "usual engine", before["engine"].value("id", ""), engine}, {}};
+    engine_with(rest), range_with(rest);
+    if (!rest.edits.empty()) found.push_back(rest);
+  }
+};
+
+const std::string& part_of(const Difference& d) { return d.edits[0].first[0]; }
+
+/// The differences of the parts named become one each: half of a new shape means nothing alone.
+std::vector<Difference> joined(const std::vector<Difference>& differences, const std::set<std::string>& parts) {
+  std::vector<Difference> out;
+  std::map<std::string, std::size_t> first;
+  for (const Difference& d : differences) {
+    const std::string& part = part_of(d);
+    auto at = parts.count(part) ? first.find(part) : first.end();
+    if (at == first.end()) {
+      if (parts.count(part)) first[part] = out.size();
+      out.push_back(d);
+      continue;
+    }
+    Difference& whole = out[at->second];
+    bool names_spec = part != "options";  // `llama-2-7b layers[0]…`: the name is said once
+    whole.cause.what += ", " + d.cause.what.substr(names_spec ? d.cause.what.find(' ') + 1 : 0);
+    whole.cause.before += ", " + d.cause.before;
+    whole.cause.now += ", " + d.cause.now;
+    whole.edits.insert(whole.edits.end(), d.edits.begin(), d.edits.end());
+  }
+  return out;
+}
+
+std::optional<Figures> tried(const Json& inputs, const Difference& d, Replay& replay) {
+  Json changed = inputs;
+  for (const auto& [path, value] : d.edits) apply(changed, path, value);
+  try {
+    return replay.figures(changed);
+  } catch (const InputError&) { return std::nullopt; }
+}
+
+/// What each difference alone makes of the old inputs; a single one makes the new answer.
+std::vector<std::optional<Figures>> each_alone(const std::vector<Difference>& differences, const Json& before,
+                                               const Figures& now, Replay& replay) {
+  std::vector<std::optional<Figures>> found;
+  for (const Difference& d : differences) found.push_back(differences.size() == 1 ? now : tried(before, d, replay));
+  return found;
+}
+
+bool differs(const Judged& metric, const std::optional<double>& a, const std::optional<double>& b) {
+  if (!a || !b) return a.has_value() != b.has_value();
+  return judge(metric, {}, *a, *b) != Verdict::same;
+}
+
+std::optional<double> change(const std::optional<double>& from, const std::optional<double>& to) {
+  return from && to ? std::optional(*to - *from) : std::nullopt;
+}
+
+std::size_t index_of(std::vector<Cause>& causes, const Cause& cause) {
+  auto at = std::find(causes.begin(), causes.end(), cause);
+  if (at == causes.end()) at = causes.insert(causes.end(), cause);
+  return std::size_t(at - causes.begin());
+}
+
+/// What one step from `from` to `to` did to each metric is put down to the cause.
+void put_down(const Figures& from, const Figures& to, const Cause& cause, std::vector<Cause>& causes,
+              std::vector<Attribution>& moved) {
+  std::optional<std::size_t> index;
+  for (std::size_t m = 0; m < moved.size(); ++m)
+    if (differs(judged()[m], from[m], to[m])) {
+      if (!index) index = index_of(causes, cause);
+      moved[m].effects.push_back({*index, change(from[m], to[m])});
+    }
+}
+
+/// Largest effect first, and what is left when all are added.
+void settle(Attribution& moved_by, const std::optional<double>& before, const std::optional<double>& now) {
+  std::stable_sort(moved_by.effects.begin(), moved_by.effects.end(), [](const Effect& a, const Effect& b) {
+    return std::abs(a.change.value_or(1e300)) > std::abs(b.change.value_or(1e300));
+  });
+  if (!before || !now) return;
+  double rest = *now - *before;
+  for (const Effect& e : moved_by.effects) {
+    if (!e.change) return;
+    rest -= *e.change;
+  }
+  if (std::abs(rest) > 1e-6 * std::abs(*now - *before)) moved_by.together = rest;
+}
+
+}  // namespace
+
+std::string Cause::text() const {
+  std::string place = file.empty() ? "" : line > 0 ? fmt::format("{}:{}: ", file, line) : file + ": ";
+  if (before.empty() && now.empty()) return place + what;
+  if (before == now) return fmt::format("{}{} ({} then and now)", place, what, now);
+  return fmt::format("{}{} {} -> {}", place, what, before, now);
+}
+
+std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& all_before, const Answers& all_now,
+                                   const CauseContext& context, Replay& replay, std::vector<Cause>& causes) {
+  const Answer &was = all_before.by_name.at(scenario.name), &is = all_now.by_name.at(scenario.name);
+  Json before = all_before.inputs_of(was), now = all_now.inputs_of(is);
+  std::vector<Attribution> moved(judged().size());
+  Figures start = was.figures;
+  std::optional<Figures> replayed = context.recorded ? tried(before, {}, replay) : was.figures;
+  if (replayed) {
+    put_down(start, *replayed, {"", 0, "kvroof itself", all_before.version, all_now.version}, causes, moved);
+    start = *replayed;
+  }
+  Differences differences{scenario, context, before, now};
+  differences.collect();
+  std::vector<std::optional<Figures>> alone = each_alone(differences.found, before, is.figures, replay);
+  std::set<std::string> failing;
+  for (std::size_t i = 0; i < alone.size(); ++i)
+    if (!alone[i]) failing.insert(part_of(differences.found[i]));
+  if (!failing.empty()) {
+    differences.found = joined(differences.found, failing);
+    alone = each_alone(differences.found, before, is.figures, replay);
+  }
+  for (std::size_t i = 0; i < alone.size(); ++i)
+    if (alone[i] && replayed) put_down(start, *alone[i], differences.found[i].cause, causes, moved);
+  for (std::size_t m = 0; m < moved.size(); ++m) {
+    settle(moved[m], was.figures[m], is.figures[m]);
+    if (!moved[m].effects.empty() || !differs(judged()[m], was.figures[m], is.figures[m])) continue;
+    // Nothing moves it alone: all of them, together.
+    for (const Difference& d : differences.found) moved[m].effects.push_back({index_of(causes, d.cause), {}});
+  }
+  return moved;
+}
+
+}  // namespace kvroof

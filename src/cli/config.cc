@@ -1,0 +1,66 @@
+// `kvroof config`: the settings in force and where each came from.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/settings.h"
+
+namespace kvroof {
+namespace {
+
+std::string joined(const std::vector<std::string>& values) {
+  std::string out;
+  for (const std::string& value : values) out += (out.empty() ? "" : ", ") + value;
+  return out;
+}
+
+/// Of several settings of one key the first stands; the others are what it hides.
+Document page_of(const std::vector<Setting>& settings) {
+  Document doc;
+  doc.json = {{"schema_version", 1}, {"command", "config"}, {"settings", Json::array()}, {"files", Json::array()}};
+  doc.csv.columns = {"command", "key", "value", "from", "over"};
+  Table table{{"<key", "<of", "~value", "<from", "~over"}, {}};
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    const Setting& s = settings[i];
+    auto same = [&](const Setting& other) { return other.key == s.key && other.command == s.command; };
+    if (std::any_of(settings.begin(), settings.begin() + i64(i), same)) continue;
+    std::vector<std::string> over;
+    for (std::size_t k = i + 1; k < settings.size(); ++k)
+      if (same(settings[k])) over.push_back(settings[k].from);
+    std::string of = s.command.empty() ? "all" : s.command;
+    table.rows.push_back({s.key, of, joined(s.values), s.from, joined(over)});
+    doc.csv.rows.push_back({s.command, s.key, joined(s.values), s.from, joined(over)});
+    doc.json["settings"].push_back(
+        {{"command", s.command}, {"key", s.key}, {"values", s.values}, {"from", s.from}, {"over", over}});
+  }
+  if (table.rows.empty())
+    doc.blocks.push_back(Paragraph{"Nothing is set; every option has its built-in default."});
+  else
+    doc.blocks.push_back(table);
+  Notes notes{{"a flag goes before KVROOF_OPTION, that before .kvroof.yaml, that before the user's file"}};
+  for (const auto& [path, there] : settings_files()) {
+    notes.lines.push_back(path + (there ? "" : ": not there"));
+    doc.json["files"].push_back({{"path", path}, {"exists", there}});
+  }
+  doc.blocks.push_back(Heading{"Notes"});
+  doc.blocks.push_back(notes);
+  return doc;
+}
+
+}  // namespace
+
+void add_config(CLI::App& app, int& exit_code) {
+  auto o = std::make_shared<OutputOptions>();
+  describe(app,
+           "  kvroof config\n  echo 'engine: sglang' > .kvroof.yaml; kvroof config\n"
+           "  KVROOF_KV_DTYPE=fp8 kvroof config --json\n\n"
+           "Keys are options without their dashes; 'estimate: {context: 8k}' is for one command.");
+  add_options(app, *o);
+  app.callback([&app, o, &exit_code] {
+    print(page_of(settings_of(*app.get_parent())), *o);
+    exit_code = 0;
+  });
+}
+
+}  // namespace kvroof

@@ -1,0 +1,224 @@
+#include "cli/scenario.h"
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+namespace kvroof {
+namespace {
+
+/// yaml-cpp's iterator gives a type that can't be taken apart.
+std::vector<std::pair<YAML::Node, YAML::Node>> pairs_of(const YAML::Node& mapping) {
+  std::vector<std::pair<YAML::Node, YAML::Node>> pairs;
+  for (const auto& pair : mapping) pairs.emplace_back(pair.first, pair.second);
+  return pairs;
+}
+
+/// Reads one file's mappings into scenarios; problems go to the source.
+struct ScenarioReader {
+  Source& source;
+  const std::vector<std::string>& options;
+
+  void unknown_key(const YAML::Node& key, std::vector<std::string> known, const std::string& where) {
+    std::optional<std::string> near = nearest(key.Scalar(), known);
+    source.problem(key.Mark(), "unknown key '" + key.Scalar() + "' " + where,
+                   near ? "did you mean '" + *near + "'?" : "");
+  }
+
+  const Judged* metric(const YAML::Node& key) {
+    if (const Judged* found = key.IsScalar() ? find_judged(key.Scalar()) : nullptr) return found;
+    std::vector<std::string> names;
+    std::string list;
+    for (const Judged& m : judged()) {
+      names.emplace_back(m.name);
+      list += (list.empty() ? "" : ", ") + std::string(m.name);
+    }
+    std::string name = key.IsScalar() ? key.Scalar() : "";
+    std::optional<std::string> near = nearest(name, names);
+    source.problem(key.Mark(), "unknown metric '" + name + "'",
+                   near ? "did you mean '" + *near + "'?" : "expected one of " + list);
+    return nullptr;
+  }
+
+  /// Reports what the parser of one value throws at that value.
+  template <class Parse>
+  void attempt(const YAML::Node& node, Parse parse) {
+    if (!node.IsScalar()) return source.problem(node.Mark(), "expected one value");
+    try {
+      parse(node.Scalar());
+    } catch (const InputError& e) {
+      source.problem(node.Mark(), e.message.substr(0, e.message.find_last_not_of('\n') + 1));
+    }
+  }
+
+  bool is_mapping(const YAML::Node& node, const std::string& example) {
+    if (!node.IsMap()) source.problem(node.Mark(), "expected a mapping such as " + example);
+    return node.IsMap();
+  }
+
+  Tolerance tolerance(const Judged& of, const YAML::Node& node) {
+    Tolerance t;
+    if (!node.IsMap()) {
+      attempt(node, [&](const std::string& text) { t = parse_tolerance(of, text); });
+      return t;
+    }
+    bool has_error = false;
+    for (const auto& [key, value] : pairs_of(node)) {
+      std::string name = key.Scalar();
+      if (name == "warn") {
+        attempt(value, [&](const std::string& text) { t.warn = parse_allowance(of, text); });
+      } else if (name == "error") {
+        has_error = true;
+        attempt(value, [&](const std::string& text) {
+          Tolerance one = parse_tolerance(of, text);
+          t.error = one.error;
+          if (one.direction != Direction::both) t.direction = one.direction;
+        });
+      } else if (name == "direction") {
+        attempt(value, [&](const std::string& text) { t.direction = parse_direction(text); });
+      } else {
+        unknown_key(key, {"warn", "error", "direction"}, "in a tolerance");
+      }
+    }
+    t.error.unlimited = !has_error;  // `{warn: 2%}` never fails
+    return t;
+  }
+
+  void tolerances(const YAML::Node& node, std::map<const Judged*, Tolerance>& found) {
+    if (!is_mapping(node, "{tpot: 2%}")) return;
+    for (const auto& [key, value] : pairs_of(node))
+      if (const Judged* m = metric(key)) found[m] = tolerance(*m, value);
+  }
+
+  void budgets(const YAML::Node& node, std::vector<Budget>& found) {
+    if (!is_mapping(node, "{fits: 64 sequences, tpot: < 30ms}")) return;
+    for (const auto& [key, value] : pairs_of(node))
+      if (const Judged* m = metric(key))
+        attempt(value, [&](const std::string& text) { found.push_back(parse_budget(*m, text)); });
+  }
+
+  void option(const YAML::Node& key, const YAML::Node& value, Scenario& scenario) {
+    const std::string& name = key.Scalar();
+    if (std::find(options.begin(), options.end(), name) == options.end()) {
+      std::vector<std::string> known = options;
+      known.insert(known.end(), {"name", "budgets", "tolerances"});
+      return unknown_key(key, known, "in a scenario");
+    }
+    if (value.IsSequence() && name == "hardware-override") {
+      Json list = Json::array();
+      for (const YAML::Node& item : value) list.push_back(item.IsScalar() ? item.Scalar() : "");
+      scenario.options[name] = list;
+    } else if (value.IsScalar()) {
+      scenario.options[name] = value.Scalar();
+    } else {
+      return source.problem(value.Mark(), "expected one value for '" + name + "'");
+    }
+    scenario.option_lines[name] = key.Mark().line + 1;
+  }
+
+  Scenario scenario(const YAML::Node& node, const std::map<const Judged*, Tolerance>& of_all) {
+    Scenario s;
+    s.line = node.Mark().line + 1;
+    s.tolerances = of_all;
+    if (!is_mapping(node, "{name: …, model: …, hardware: …}")) return s;
+    std::set<std::string> seen;
+    for (const auto& [key, value] : pairs_of(node)) {
+      std::string name = key.IsScalar() ? key.Scalar() : "";
+      if (!seen.insert(name).second) source.problem(key.Mark(), "key '" + name + "' is given twice in a scenario");
+      if (name == "name")
+        attempt(value, [&](const std::string& text) { s.name = text; });
+      else if (name == "budgets")
+        budgets(value, s.budgets);
+      else if (name == "tolerances")
+        tolerances(value, s.tolerances);
+      else
+        option(key, value, s);
+    }
+    for (const char* needed : {"name", "model", "hardware"})
+      if (!seen.count(needed)) source.problem(node.Mark(), "missing key '" + std::string(needed) + "' in a scenario");
+    return s;
+  }
+};
+
+std::string read_text(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) throw InputError{path + ": is a directory, expected scenarios\n"};
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw InputError{path + ": can't be opened\n"};
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  try {
+    Json(text).dump();
+  } catch (const Json::type_error&) { throw InputError{path + ": is not text in UTF-8\n"}; }
+  return text;
+}
+
+}  // namespace
+
+ScenarioFile read_scenarios(const std::string& path) {
+  std::string text = read_text(path);
+  Source source(path, text);
+  YAML::Node root = load_yaml(source, text);
+  OptionReader options;
+  ScenarioReader reader{source, options.names()};
+  ScenarioFile file{path, {}};
+  if (!root.IsMap()) source.problem(root.Mark(), "expected 'scenarios:' followed by a list"), source.throw_if_any();
+  std::map<const Judged*, Tolerance> of_all;
+  YAML::Node list;
+  for (const auto& [key, value] : pairs_of(root))
+    if (key.Scalar() == "tolerances")
+      reader.tolerances(value, of_all);
+    else if (key.Scalar() == "scenarios")
+      list.reset(value);
+    else
+      reader.unknown_key(key, {"scenarios", "tolerances"}, "in a file of scenarios");
+  if (!list || !list.IsSequence() || list.size() == 0)
+    source.problem(list ? list.Mark() : root.Mark(), "expected 'scenarios:' followed by a list of at least one"),
+        source.throw_if_any();
+  std::map<std::string, int> lines;
+  for (const YAML::Node& node : list) {
+    file.scenarios.push_back(reader.scenario(node, of_all));
+    const Scenario& s = file.scenarios.back();
+    auto [first, fresh] = lines.try_emplace(s.name, s.line);
+    if (!fresh && !s.name.empty())
+      source.problem(node.Mark(), "the name '" + s.name + "' is already that of line " + std::to_string(first->second));
+  }
+  source.throw_if_any();
+  return file;
+}
+
+struct OptionReader::Parser {
+  CLI::App app;
+  SetupOptions options;
+};
+
+OptionReader::OptionReader() : parser_(std::make_unique<Parser>()) {
+  parser_->app.set_help_flag();
+  add_options(parser_->app, parser_->options);
+  for (const CLI::Option* option : parser_->app.get_options())
+    names_.push_back(option->get_positional() ? option->get_name() : option->get_lnames().front());
+}
+
+OptionReader::~OptionReader() = default;
+
+SetupOptions OptionReader::read(const Json& options) {
+  std::vector<std::string> arguments;
+  auto add = [&](const std::string& name, const std::string& text) { arguments.push_back("--" + name + "=" + text); };
+  for (const auto& [name, value] : options.items()) {
+    if (name == "model" || name == "hardware") continue;
+    if (value.is_array())
+      for (const Json& item : value) add(name, item.get<std::string>());
+    else
+      add(name, value.get<std::string>());
+  }
+  arguments.push_back("--");
+  for (const char* name : {"model", "hardware"}) arguments.push_back(options.value(name, ""));
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  parser_->options = {};
+  try {
+    parser_->app.parse(arguments);
+  } catch (const CLI::ParseError& e) { throw InputError{std::string(e.what()) + "\n"}; }
+  return parser_->options;
+}
+
+}  // namespace kvroof

@@ -1,0 +1,195 @@
+#include "cli/settings.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+
+#include "catalog/reader.h"
+#include "cli/interface.h"
+
+namespace kvroof {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Actions rather than settings, or, as `json`, a second name of one.
+const std::set<std::string> not_settings = {"help", "update", "out", "json", "explain", "all"};
+
+constexpr std::string_view prefix = "KVROOF_";
+
+using Commands = std::vector<CommandInfo>;
+
+bool is_setting(const OptionInfo& option) {
+  return !option.positional && !option.longs.empty() && !not_settings.count(option.longs.front());
+}
+
+/// Names of the settings of one command, or of all.
+std::vector<std::string> known_keys(const Commands& commands, const std::string& command) {
+  std::set<std::string> names;
+  for (const CommandInfo& c : commands)
+    for (const OptionInfo& o : c.options)
+      if ((command.empty() || c.name == command) && is_setting(o)) names.insert(o.longs.begin(), o.longs.end());
+  return {names.begin(), names.end()};
+}
+
+bool contains(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// Whether the option of that name takes a path, which is relative to the file that gives it.
+bool takes_file(const Commands& commands, const std::string& key) {
+  for (const CommandInfo& c : commands)
+    for (const OptionInfo& o : c.options)
+      if (contains(o.longs, key)) return o.value == "FILE";
+  return false;
+}
+
+struct FileReader {
+  const std::string& path;
+  Source& source;
+  const Commands& commands;
+  std::vector<Setting>& found;
+
+  std::string value(const std::string& key, const YAML::Node& node) {
+    std::string text = node.IsScalar() ? node.Scalar() : "";
+    if (!node.IsScalar()) source.problem(node.Mark(), "expected a value for '" + key + "'");
+    return takes_file(commands, key) ? (fs::path(path).parent_path() / text).string() : text;
+  }
+
+  void mapping(const YAML::Node& node, const std::string& command) {
+    std::vector<std::string> keys = known_keys(commands, command);
+    for (const auto& pair : node) {
+      std::string key = pair.first.IsScalar() ? pair.first.Scalar() : "";
+      bool names_command =
+          std::any_of(commands.begin(), commands.end(), [&](const CommandInfo& c) { return c.name == key; });
+      if (command.empty() && names_command && pair.second.IsMap()) {
+        mapping(pair.second, key);
+        continue;
+      }
+      if (!contains(keys, key)) {
+        std::optional<std::string> near = nearest(key, keys);
+        source.problem(pair.first.Mark(),
+                       "unknown key '" + key + "'" + (command.empty() ? "" : " of '" + command + "'"),
+                       near ? "did you mean '" + *near + "'?" : "keys are options of kvroof, without their dashes");
+        continue;
+      }
+      Setting s{command, key, {}, path + ":" + std::to_string(pair.first.Mark().line + 1)};
+      if (pair.second.IsSequence())
+        for (const YAML::Node& item : pair.second) s.values.push_back(value(key, item));
+      else
+        s.values.push_back(value(key, pair.second));
+      found.push_back(s);
+    }
+  }
+};
+
+/// Nothing but comments is no setting, and no mistake.
+bool says_nothing(const std::string& text) {
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);)
+    if (std::size_t first = line.find_first_not_of(" \t\r"); first != std::string::npos && line[first] != '#')
+      return false;
+  return true;
+}
+
+void read_file(const std::string& path, const Commands& commands, std::vector<Setting>& found) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw InputError{path + ": can't be opened\n"};
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (says_nothing(text)) return;
+  Source source(path, text);
+  YAML::Node root = load_yaml(source, text);
+  if (root.IsMap())
+    FileReader{path, source, commands, found}.mapping(root, "");
+  else
+    source.problem(root.Mark(), "expected settings such as 'engine: vllm'");
+  source.throw_if_any();
+}
+
+/// `KV_DTYPE` -> `kv-dtype`.
+std::string key_of_variable(std::string name) {
+  for (char& c : name) c = c == '_' ? '-' : char(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+void read_environment(const Commands& commands, std::vector<Setting>& found) {
+  std::vector<std::string> keys = known_keys(commands, "");
+  for (char** entry = environ; entry && *entry; ++entry) {
+    std::string_view text = *entry;
+    std::size_t equals = text.find('=');
+    if (text.substr(0, prefix.size()) != prefix || equals == std::string_view::npos) continue;
+    std::string name(text.substr(0, equals)), value(text.substr(equals + 1));
+    std::string key = key_of_variable(name.substr(prefix.size()));
+    if (value.empty()) continue;
+    if (!contains(keys, key)) {
+      std::optional<std::string> near = nearest(key, keys);
+      throw InputError{name + ": no option is called --" + key + (near ? "; did you mean --" + *near + "?" : "") +
+                       "\n"};
+    }
+    found.push_back({"", key, {value}, name});
+  }
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+/// `.kvroof.yaml` here or in the nearest folder above.
+std::string project_file() {
+  std::error_code error;
+  for (fs::path folder = fs::current_path(error); !folder.empty(); folder = folder.parent_path()) {
+    if (fs::is_regular_file(folder / ".kvroof.yaml", error))
+      return fs::relative(folder / ".kvroof.yaml", error).string();
+    if (folder == folder.parent_path()) break;
+  }
+  return "";
+}
+
+std::string user_file() {
+  std::string config = environment("XDG_CONFIG_HOME"), home = environment("HOME");
+  if (config.empty() && home.empty()) return "";
+  return ((config.empty() ? fs::path(home) / ".config" : fs::path(config)) / "kvroof" / "config.yaml").string();
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, bool>> settings_files() {
+  std::vector<std::pair<std::string, bool>> files;
+  std::string project = project_file(), user = user_file();
+  std::error_code error;
+  files.emplace_back(project.empty() ? ".kvroof.yaml" : project, !project.empty());
+  if (!user.empty()) files.emplace_back(user, fs::is_regular_file(user, error));
+  return files;
+}
+
+std::vector<Setting> settings_of(const CLI::App& root) {
+  Commands commands = interface_of(root);
+  std::vector<Setting> found;
+  read_environment(commands, found);
+  for (const auto& [path, there] : settings_files())
+    if (there) read_file(path, commands, found);
+  return found;
+}
+
+void set_defaults(const std::vector<Setting>& settings, CLI::App& root) {
+  for (auto s = settings.rbegin(); s != settings.rend(); ++s)  // the strongest last, over the others
+    for (CLI::App* app : root.get_subcommands([](CLI::App*) { return true; })) {
+      if (!s->command.empty() && s->command != app->get_name()) continue;
+      CLI::Option* option = app->get_option_no_throw("--" + s->key);
+      if (!option) continue;
+      try {
+        option->clear();
+        for (const std::string& value : s->values) option->add_result(value);
+        option->run_callback();
+        option->clear();
+      } catch (const CLI::Error& e) { throw InputError{s->from + ": " + e.what() + "\n"}; }
+    }
+}
+
+}  // namespace kvroof
