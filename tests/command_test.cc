@@ -82,6 +82,8 @@ TEST_CASE("bad input is one clear message and exit 2") {
       {"compare h100-sxm mi300x",
        "kvroof: case A 'h100-sxm': needs a model and a device, such as 'llama-3.1-8b h100-sxm'\n"},
       {"compare 'llama-3.1-8b h100-sxm'", "kvroof: compare: needs two cases or more\n"},
+      {"sweep llama-3.1-8b h100-sxm --draft llama-3.2-1b",
+       "kvroof: --draft and --observed: are of one estimate; 'kvroof estimate' takes them\n"},
       {"plan llama-3.1-8b --users 0", "kvroof: --users: '0' is out of range; expected 1 to 1048576\n"},
       {"plan llama-3.1-8b", "kvroof: --users: or --rate is needed\n  such as --users 200 or --rate 4/s\n"},
       {"plan llama-3.1-8b --users 4 --context 8k --ttft 2s",
@@ -147,7 +149,8 @@ TEST_CASE("files that are no catalogue") {
             .out.find(": is not text (it holds a zero byte)\n") != std::string::npos);
   Run r = run("models --catalog " + temporary("other.yaml", "modells:\n  a:\n    name: b\n"));
   CHECK(r.exit_code == 2);
-  CHECK(r.out.find(":1:1: expected a section: models, devices, classes, kernels, engines or ranges\n") != std::string::npos);
+  CHECK(r.out.find(":1:1: expected a section: models, devices, classes, kernels, engines or ranges\n") !=
+        std::string::npos);
   CHECK(r.out.find("did you mean 'models'?") != std::string::npos);
   std::string unit = temporary("unit.yaml",
                                "devices:\n  d:\n    name: D\n    vendor: V\n    class: gpu\n    memory:\n      - "

@@ -158,7 +158,7 @@ void SweepWalker::prepare(Level from) {
     if (!ranks_) ranks_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine);
     memory_ = ranks_->fit(setup_.w);
     if (!decoder_) decoder_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine, setup_.range);
-    decoder_->set_context(setup_.w.context, setup_.w.shared_prefix);
+    decoder_->set_workload(setup_.w);
     serving_.reset();
     if (load_ && specs_.serves) serving_ = setup_.serve(*load_);
     valid_ = true;
