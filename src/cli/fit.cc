@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "cli/commands.h"
+#include "cli/engine_fit.h"
 #include "cli/kernel_fit.h"
 #include "cli/kernel_rows.h"
 #include "cli/options.h"
@@ -219,6 +220,30 @@ std::string read_text(const std::string& file) {
   return text.str();
 }
 
+/// The costs of engines as the catalogue writes them, to be put into their entries by hand.
+void print_engine_costs(const std::vector<MeasuredTable>& tables, const Catalog& catalog) {
+  Names names(catalog);
+  for (const EngineFit& f : fit_engines(tables, names))
+    fmt::print(
+        "{}:\n    layer: {}\n    moe_layer: {}\n    sequence: {}\n    sequence_layer: {}\n    prefill_overlap: {}\n"
+        "    # {} rows; {} held out: {:.1f} % median, {:.0f} % p90 (the catalogue's costs: {:.1f} %)\n",
+        f.engine.id, microseconds(f.engine.layer), microseconds(f.engine.moe_layer), microseconds(f.engine.sequence),
+        microseconds(f.engine.sequence_layer), plain(f.engine.prefill_overlap), f.rows, f.held_out, 100 * f.error,
+        100 * f.error_p90, 100 * f.error_before);
+}
+
+/// Tables of served systems, when all are: they fit engines, not kernels.
+std::vector<MeasuredTable> system_tables(const std::vector<std::string>& files) {
+  std::vector<MeasuredTable> tables;
+  for (const std::string& file : files) {
+    MeasuredTable table = MeasuredTable::read(file);
+    if (table.has("silicon_tpot_ms") || table.has("tokens_per_s_total")) tables.push_back(std::move(table));
+  }
+  if (!tables.empty() && tables.size() != files.size())
+    throw InputError{"tables of kernels and of served systems are fitted apart: give one sort at a time\n"};
+  return tables;
+}
+
 struct FitOptions {
   CatalogOptions catalog;
   std::vector<std::string> files;
@@ -226,6 +251,11 @@ struct FitOptions {
 };
 
 int run(const FitOptions& o) {
+  if (std::vector<MeasuredTable> systems = system_tables(o.files); !systems.empty()) {
+    if (!o.into.empty() || !o.check.empty()) throw InputError{"--into and --check: only for tables of kernels\n"};
+    print_engine_costs(systems, catalog_of(o.catalog));
+    return 0;
+  }
   std::string section = section_of(fitted_lines(o.files, catalog_of(o.catalog)));
   const std::string& file = o.into.empty() ? o.check : o.into;
   if (file.empty()) {
@@ -261,9 +291,11 @@ int run(const FitOptions& o) {
 void add_fit(CLI::App& app, int& exit_code) {
   auto o = std::make_shared<FitOptions>();
   describe(app,
-           "  kvroof fit reports/measured/*_gpu.csv --check hardware.yaml\n"
-           "  kvroof fit my_gpu_attention.csv            print the section\n");
-  app.add_option("files", o->files, "tables of kernel timings (decode attention, linears, all-reduces), as CSV")
+           "  kvroof fit reports/measured/{decode_attention,linears,all_reduce}.csv --check hardware.yaml\n"
+           "  kvroof fit my_gpu_attention.csv            print the section\n"
+           "  kvroof fit reports/measured/decode.csv reports/measured/moe_serving.csv   costs of engines\n");
+  app.add_option("files", o->files,
+                 "tables of kernel timings (decode attention, linears, all-reduces) or of served systems, as CSV")
       ->required()
       ->option_text("FILE...");
   auto* into =

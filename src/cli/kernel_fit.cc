@@ -41,7 +41,7 @@ double loss(unsigned n, const double* logs, double*, void* data) {
   return sum;
 }
 
-std::vector<double> search(const FitTask& task, std::vector<std::size_t> rows) {
+std::vector<double> search(const FitTask& task, std::vector<std::size_t> rows, int evaluations = 1500) {
   Search s{task, std::move(rows), 0};
   for (std::size_t row : s.rows) s.weight += task.weights[row];
   unsigned n = unsigned(task.usual.size());
@@ -54,7 +54,7 @@ std::vector<double> search(const FitTask& task, std::vector<std::size_t> rows) {
   nlopt_set_min_objective(opt.get(), loss, &s);
   nlopt_set_upper_bounds(opt.get(), most.data());
   nlopt_set_initial_step(opt.get(), step.data());
-  nlopt_set_maxeval(opt.get(), 1500);
+  nlopt_set_maxeval(opt.get(), evaluations);
   nlopt_set_xtol_rel(opt.get(), 1e-6);
   double least = 0;
   for (int again = 0; again < 2; ++again)  // a second simplex from where the first one collapsed
@@ -73,6 +73,12 @@ std::uint64_t hash_of(const std::string& id) {
   std::uint64_t h = 14695981039346656037ull;
   for (unsigned char c : id) h = (h ^ c) * 1099511628211ull;
   return h;
+}
+
+std::vector<double> search_constants(const FitTask& task, int evaluations) {
+  std::vector<std::size_t> all;
+  for (std::size_t i = 0; i < task.ids.size(); ++i) all.push_back(i);
+  return search(task, std::move(all), evaluations);
 }
 
 Fitted fit_constants(const FitTask& task) {

@@ -31,6 +31,9 @@ struct Fitted {
 /// All rows give the constants; the error and the interval are those of rows left out.
 Fitted fit_constants(const FitTask& task);
 
+/// The constants alone, on all rows, twice over at most so many trials.
+std::vector<double> search_constants(const FitTask& task, int evaluations);
+
 /// FNV-1a, the fixed hash that splits rows.
 std::uint64_t hash_of(const std::string& id);
 

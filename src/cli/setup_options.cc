@@ -21,6 +21,9 @@ void add_workload_options(CLI::App& app, SetupOptions& o) {
       ->option_text("RATE");
   app.add_option("--cache-hit", o.cache_hit, "serving: share of prompt tokens found in the prefix cache")
       ->option_text("SHARE");
+}
+
+void add_refinement_options(CLI::App& app, SetupOptions& o) {
   app.add_option("--draft", o.draft, "speculative decoding: the model that drafts")->option_text("MODEL");
   app.add_option("--accept", o.accept, "share of drafted tokens that the target keeps (default 0.7)")
       ->option_text("SHARE");

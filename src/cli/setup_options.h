@@ -29,6 +29,9 @@ struct SetupOptions {
 /// Context, batch and serving load.
 void add_workload_options(CLI::App& app, SetupOptions& options);
 
+/// What refines one estimate: a draft model, and a measurement of the user's own.
+void add_refinement_options(CLI::App& app, SetupOptions& options);
+
 /// The serving load, when any of its options is given. Throws InputError.
 std::optional<Load> load_of(const SetupOptions& options);
 

@@ -44,12 +44,12 @@ std::optional<Device> device_of_row(const Row& row, Names& names) {
   return device;
 }
 
-struct Layout {
+struct RankCounts {
   i64 tp = 1, pp = 1, dp = 1;
 };
 
 /// Rows name a layout in words of their own; several devices that are not pipeline stages share each layer.
-Layout layout_of_row(const Row& row) {
+RankCounts layout_of_row(const Row& row) {
   std::string text = row.text("parallelism");
   i64 devices = row.whole("n_devices", 1);
   if (text.rfind("layer-split", 0) == 0) return {1, devices, 1};
@@ -122,7 +122,7 @@ std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& s
   Setup& s = r.setup;
   if (!set_weight_format(s, row, skipped)) return std::nullopt;
   s.range = catalog.range(device->achievable.basis);
-  Layout layout = layout_of_row(row);
+  RankCounts layout = layout_of_row(row);
   s.d.tp = layout.tp;
   s.d.pp = std::min(layout.pp, model->layer_count());
   s.d.dp = layout.dp;

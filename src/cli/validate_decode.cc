@@ -6,18 +6,21 @@
 namespace kvroof {
 namespace {
 
-std::string kind_of(const Row& row) {
-  std::string kind = row.text("saturated") == "1"                      ? "saturated "
-                     : is_serving(row)                                 ? "serving "
-                     : row.text("includes_prefill").rfind("0", 0) == 0 ? "plain "
-                                                                       : "with prefill ";
-  return kind + row.text("hw_class");
+/// How the row's speed came about: by one step's decoding, or in a loop with prompts between.
+std::string manner_of(const Row& row) {
+  if (row.text("confidence") != "A" && row.text("confidence") != "B") return "weak source";
+  if (!row.text("trap").empty() || row.text("saturated") == "1") return "saturated or a trap";
+  if (is_serving(row)) return "serving";
+  return row.text("includes_prefill").rfind("0", 0) == 0 ? "plain decode" : "with prefill";
 }
+
+std::string first_word(const std::string& text) { return text.substr(0, text.find(' ')); }
 
 /// Tokens per second over all sequences: of the serving loop where the row states a prompt and an answer, else of the
 /// step.
 Prediction predict_decode_row(const Row& row, Names& names) {
-  Prediction p = start(row, "tokens_per_s_total", "tokens_per_s_total", row.text("engine"), kind_of(row));
+  Prediction p = start(row, "tokens_per_s_total", "tokens_per_s_total", manner_of(row),
+                       is_serving(row) ? first_word(row.text("engine")) : row.text("hw_class"));
   std::optional<SystemRow> r = decode_row(row, names, p.skipped);
   if (!r) return p;
   Serving s = r->predicted();
@@ -33,8 +36,8 @@ Prediction predict_decode_row(const Row& row, Names& names) {
 /// Milliseconds a token in the serving loop at the row's concurrency.
 Prediction predict_moe_row(const Row& row, Names& names) {
   std::string model = row.text("model_path");
-  Prediction p = start(row, "tpot", "silicon_tpot_ms", row.text("backend"),
-                       (is_judged(row) ? "serving " : "saturated ") + model.substr(model.find('/') + 1));
+  Prediction p = start(row, "tpot", "silicon_tpot_ms", is_judged(row) ? "MoE serving" : "MoE, saturated or a trap",
+                       row.text("backend") + " " + model.substr(model.find('/') + 1));
   std::optional<SystemRow> r = moe_row(row, names, p.skipped);
   if (!r) return p;
   Serving s = r->predicted();

@@ -220,7 +220,7 @@ std::string kind_class(const LoggedMemory& row, const std::optional<Model>& mode
 }
 
 Prediction prediction_of(const LoggedMemory& row, const std::vector<LoggedMemory>& rows, const Catalog& catalog) {
-  Prediction p{row.id, row.quantity, row.engine, kind_class(row, {}), row.value, {}, {}, {}, "", ""};
+  Prediction p{row.id, row.quantity, row.engine, kind_class(row, {}), row.value, {}, {}, {}, "", {}, ""};
   auto set = [&](const Range& r, const std::string& basis) {
     p.predicted = r.predicted;
     p.low = std::min(r.low, r.predicted) - row.half_digit;

@@ -1,0 +1,106 @@
+#include "cli/engine_fit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "cli/system_rows.h"
+
+namespace kvroof {
+namespace {
+
+/// The costs that are free, with what is usual of them.
+struct Cost {
+  const char* name;
+  double usual, most;
+  double (*get)(const Engine&);
+  void (*set)(Engine&, double);
+};
+
+constexpr Cost costs[] = {
+    {"layer", 10e-6, 1e-3, [](const Engine& e) { return e.layer.value; }, [](Engine& e, double v) { e.layer = {v}; }},
+    {"moe_layer", 12e-6, 1e-3, [](const Engine& e) { return e.moe_layer.value; },
+     [](Engine& e, double v) { e.moe_layer = {v}; }},
+    {"sequence", 2e-6, 1e-3, [](const Engine& e) { return e.sequence.value; },
+     [](Engine& e, double v) { e.sequence = {v}; }},
+    {"sequence_layer", 0.2e-6, 1e-4, [](const Engine& e) { return e.sequence_layer.value; },
+     [](Engine& e, double v) { e.sequence_layer = {v}; }},
+    {"prefill_overlap", 0.05, 1, [](const Engine& e) { return e.prefill_overlap; },
+     [](Engine& e, double v) { e.prefill_overlap = v; }},
+};
+
+struct Rows {
+  std::vector<SystemRow> systems;
+  FitTask task;
+  std::vector<SystemRow> judging;
+  std::vector<double> judging_measured;
+};
+
+Engine with_costs(Engine engine, const std::vector<double>& c) {
+  for (std::size_t i = 0; i < std::size(costs); ++i) costs[i].set(engine, c[i]);
+  return engine;
+}
+
+std::vector<double> errors_of(const Rows& r, const Engine& engine) {
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < r.judging.size(); ++i)
+    errors.push_back(std::abs(r.judging[i].per_token(engine).value / r.judging_measured[i] - 1));
+  std::sort(errors.begin(), errors.end());
+  return errors;
+}
+
+double at(const std::vector<double>& sorted, double q) {
+  return sorted.empty() ? 0 : sorted[std::min(sorted.size() - 1, std::size_t(q * double(sorted.size())))];
+}
+
+EngineFit fit_one(Rows& r) {
+  Engine engine = r.systems.front().setup.engine;
+  for (const Cost& c : costs) {
+    r.task.usual.push_back(c.usual);
+    r.task.most.push_back(c.most);
+  }
+  r.task.weights.assign(r.task.ids.size(), 1);
+  r.task.pull = 0.001;
+  r.task.seconds = [&](const std::vector<double>& c, std::size_t i) {
+    return r.systems[i].per_token(with_costs(engine, c)).value;
+  };
+  EngineFit f{with_costs(engine, search_constants(r.task, 90)), i64(r.systems.size()), i64(r.judging.size()), 0, 0, 0};
+  std::vector<double> errors = errors_of(r, f.engine);
+  f.error = at(errors, 0.5);
+  f.error_p90 = at(errors, 0.9);
+  f.error_before = at(errors_of(r, engine), 0.5);
+  return f;
+}
+
+}  // namespace
+
+std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Names& names) {
+  std::map<std::string, Rows> by_engine;
+  for (const MeasuredTable& table : tables) {
+    bool moe = table.has("silicon_tpot_ms");
+    for (std::size_t i = 0; i < table.size(); ++i) {
+      Row row{table, i};
+      std::string skipped;
+      if (!is_judged(row) || (!moe && !is_serving(row))) continue;
+      std::optional<SystemRow> r = moe ? moe_row(row, names, skipped) : decode_row(row, names, skipped);
+      std::optional<double> figure = row.number(moe ? "silicon_tpot_ms" : "tokens_per_s_total");
+      if (!r || !r->load || !figure || *figure <= 0) continue;
+      double measured = moe ? *figure * 1e-3 : r->sequences / *figure;
+      Rows& rows = by_engine[r->setup.engine.id];
+      if (hash_of(row.text("id")) % 2 == 0) {
+        rows.task.ids.push_back(row.text("id"));
+        rows.task.measured.push_back(measured);
+        rows.systems.push_back(std::move(*r));
+      } else {
+        rows.judging_measured.push_back(measured);
+        rows.judging.push_back(std::move(*r));
+      }
+    }
+  }
+  std::vector<EngineFit> fits;
+  for (auto& [id, rows] : by_engine)
+    if (rows.systems.size() >= 20) fits.push_back(fit_one(rows));
+  return fits;
+}
+
+}  // namespace kvroof

@@ -1,0 +1,30 @@
+// What a serving engine costs beyond its kernels, found on half of the rows of served systems.
+//
+// Kernel constants stay as they are; five costs of the engine are free. The half is chosen by a fixed hash of the row
+// ids and the other half only judges: the errors reported are its own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "catalog/measured.h"
+#include "cli/kernel_fit.h"
+#include "core/engine.h"
+
+namespace kvroof {
+
+class Names;
+
+struct EngineFit {
+  Engine engine;     ///< with the costs found
+  i64 rows = 0;      ///< it was fitted on
+  i64 held_out = 0;  ///< rows that judged
+  double error = 0;  ///< median, held out
+  double error_p90 = 0;
+  double error_before = 0;  ///< median of the catalogue's costs on the same rows
+};
+
+/// One per engine that the tables serve with. Slow: every step of the search predicts all rows.
+std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Names& names);
+
+}  // namespace kvroof
