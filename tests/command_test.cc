@@ -82,8 +82,6 @@ TEST_CASE("bad input is one clear message and exit 2") {
       {"compare h100-sxm mi300x",
        "kvroof: case A 'h100-sxm': needs a model and a device, such as 'llama-3.1-8b h100-sxm'\n"},
       {"compare 'llama-3.1-8b h100-sxm'", "kvroof: compare: needs two cases or more\n"},
-      {"sweep llama-3.1-8b h100-sxm --draft llama-3.2-1b",
-       "kvroof: --draft and --observed: are of one estimate; 'kvroof estimate' takes them\n"},
       {"plan llama-3.1-8b --users 0", "kvroof: --users: '0' is out of range; expected 1 to 1048576\n"},
       {"plan llama-3.1-8b", "kvroof: --users: or --rate is needed\n  such as --users 200 or --rate 4/s\n"},
       {"plan llama-3.1-8b --users 4 --context 8k --ttft 2s",

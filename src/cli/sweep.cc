@@ -195,8 +195,6 @@ bool mentions(const Sheet& sheet, const Metric& metric) {
 
 /// Columns: the axes that vary (and in data the model and device in any case), then the metrics.
 Sheet sheet_of(const SweepOptions& o, const Catalog& catalog) {
-  if (!o.setup.draft.empty() || !o.setup.accept.empty() || !o.setup.draft_len.empty() || !o.setup.observed.empty())
-    throw InputError{"--draft and --observed: are of one estimate; 'kvroof estimate' takes them\n"};
   Sheet s;
   s.metrics = metrics_of(o);
   for (const std::string& text : o.least) s.limits.push_back(limit_of("--min", text, false));
