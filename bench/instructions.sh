@@ -22,8 +22,8 @@ while read -r kind bound; do
   [ "$each" -le "$bound" ] || status=1
 done <<'BOUNDS'
 batches 3000
-mixture 6000
-contexts 12000
-layouts 6000
+mixture 4000
+contexts 9000
+layouts 5000
 BOUNDS
 exit $status

@@ -126,7 +126,8 @@ TEST_CASE("files that are no catalogue") {
             .out.find(": is not text (it holds a zero byte)\n") != std::string::npos);
   Run r = run("models --catalog " + temporary("other.yaml", "modells:\n  a:\n    name: b\n"));
   CHECK(r.exit_code == 2);
-  CHECK(r.out.find(":1:1: expected a section: models, devices, classes, kernels, engines or ranges\n") != std::string::npos);
+  CHECK(r.out.find(":1:1: expected a section: models, devices, classes, kernels, engines or ranges\n") !=
+        std::string::npos);
   CHECK(r.out.find("did you mean 'models'?") != std::string::npos);
   std::string unit = temporary("unit.yaml",
                                "devices:\n  d:\n    name: D\n    vendor: V\n    class: gpu\n    memory:\n      - "

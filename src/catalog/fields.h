@@ -199,7 +199,7 @@ void fields(S& k, F&& f) {
   f("low", k.low);
   f("high", k.high);
 }
-template <Of<AttentionKernel> S, class F>
+template <Of<TimedAttention> S, class F>
 void fields(S& k, F&& f) {
   f("engine", k.engine);
   f("kernel", k.kernel);
@@ -207,7 +207,7 @@ void fields(S& k, F&& f) {
   fields(k.rate, f);
   fields(k.fit, f);
 }
-template <Of<LinearKernel> S, class F>
+template <Of<TimedLinear> S, class F>
 void fields(S& k, F&& f) {
   f("engine", k.engine);
   f("kernel", k.kernel);
@@ -215,7 +215,7 @@ void fields(S& k, F&& f) {
   fields(k.rate, f);
   fields(k.fit, f);
 }
-template <Of<AllReduceKernel> S, class F>
+template <Of<TimedAllReduce> S, class F>
 void fields(S& k, F&& f) {
   f("engine", k.engine);
   f("kernel", k.kernel);
@@ -226,9 +226,9 @@ void fields(S& k, F&& f) {
 }
 template <Of<KernelTable> S, class F>
 void fields(S& k, F&& f) {
-  f("attention", k.attention, std::vector<AttentionKernel>());
-  f("linears", k.linears, std::vector<LinearKernel>());
-  f("all_reduce", k.all_reduce, std::vector<AllReduceKernel>());
+  f("attention", k.attention, std::vector<TimedAttention>());
+  f("linears", k.linears, std::vector<TimedLinear>());
+  f("all_reduce", k.all_reduce, std::vector<TimedAllReduce>());
 }
 
 template <Of<CoreCost> S, class F>

@@ -45,7 +45,11 @@ struct RecordValue {
   Json operator()(const Format& v) const { return std::string(v.name); }
   Json operator()(Confidence v) const { return std::string(1, char('A' + int(v))); }
   Json operator()(QkNorm v) const { return v == QkNorm::none ? "none" : v == QkNorm::head ? "head" : "all"; }
-  Json operator()(Overlap v) const { return v == Overlap::max ? "max" : "sum"; }
+  Json operator()(Overlap v) const {
+    if (v == Overlap::max()) return "max";
+    if (v == Overlap::sum()) return "sum";
+    return v.hidden;
+  }
   Json operator()(Basis v) const { return std::string(name_of(v)); }
   Json operator()(Layout v) const { return std::string(name_of(v)); }
   Json operator()(FractionOf v) const {

@@ -41,6 +41,7 @@ constexpr AxisRule rules[] = {
     {"pp", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.pp; }},
     {"dp", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.dp; }},
     {"ep", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.ep; }},
+    {"attention-dp", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.attention_dp; }},
     {"memory-fraction", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.layout.memory_fraction; }},
     {"batched-tokens", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.batched_tokens; }},
     {"max-model-len", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.max_context; }},

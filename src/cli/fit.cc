@@ -71,7 +71,7 @@ constexpr double cold_weight = 2.5;
 
 AttentionRate attention_rate(const std::vector<double>& c) { return {c[0], {c[1]}, {c[2]}, c[3], c[4]}; }
 
-AttentionKernel fit(Group<AttentionRow>& g) {
+TimedAttention fit(Group<AttentionRow>& g) {
   const Device& device = *g.device;
   for (const AttentionRow& r : g.rows) {
     double bytes =
@@ -90,7 +90,7 @@ AttentionKernel fit(Group<AttentionRow>& g) {
 
 LinearRate linear_rate(const std::vector<double>& c) { return {c[0], {c[1]}, c[2], c[3]}; }
 
-LinearKernel fit(Group<LinearRow>& g) {
+TimedLinear fit(Group<LinearRow>& g) {
   const Device& device = *g.device;
   for (const LinearRow& r : g.rows)
     g.task.weights.push_back(r.weights.size(r.elements, 1 << 20).value > 20e6 ? cold_weight : 1);
@@ -107,7 +107,7 @@ LinearKernel fit(Group<LinearRow>& g) {
 
 AllReduceRate all_reduce_rate(const std::vector<double>& c) { return {{c[0]}, {c[1]}, {c[2]}, {c[3]}}; }
 
-AllReduceKernel fit(Group<AllReduceRow>& g) {
+TimedAllReduce fit(Group<AllReduceRow>& g) {
   double least = *std::min_element(g.task.measured.begin(), g.task.measured.end()), fastest = 0;
   for (std::size_t i = 0; i < g.rows.size(); ++i)
     fastest = std::max(fastest, g.rows[i].payload.value / g.task.measured[i]);
@@ -139,18 +139,18 @@ std::string fit_of(const KernelFit& f) {
   return fmt::format("rows: {}, error: {:.3f}, low: {:.2f}, high: {:.2f}", f.rows, f.error, f.low, f.high);
 }
 
-std::string line_of(const AttentionKernel& k) {
+std::string line_of(const TimedAttention& k) {
   return fmt::format(
       "{{engine: {}, kernel: {}, format: {}, fraction: {}, launch: {}, tile: {}, reach: {}, cached: {}, {}}}",
       quoted(k.engine), quoted(k.kernel), k.format.name, plain(k.rate.fraction), microseconds(k.rate.launch),
       microseconds(k.rate.tile), plain(k.rate.reach), plain(k.rate.cached), fit_of(k.fit));
 }
-std::string line_of(const LinearKernel& k) {
+std::string line_of(const TimedLinear& k) {
   return fmt::format("{{engine: {}, kernel: {}, format: {}, fraction: {}, launch: {}, compute: {}, cached: {}, {}}}",
                      quoted(k.engine), quoted(k.kernel), k.format.name, plain(k.rate.fraction),
                      microseconds(k.rate.launch), plain(k.rate.compute), plain(k.rate.cached), fit_of(k.fit));
 }
-std::string line_of(const AllReduceKernel& k) {
+std::string line_of(const TimedAllReduce& k) {
   return fmt::format(
       "{{engine: {}, kernel: {}, ranks: {}, nodes: {}, latency: {}, rate: {}, bulk_latency: {}, bulk_rate: {}, {}}}",
       quoted(k.engine), quoted(k.kernel), k.ranks, k.nodes, microseconds(k.rate.latency), rate_of(k.rate.rate),

@@ -63,19 +63,19 @@ std::optional<AllReduceRow> all_reduce_row(const Row& row, std::string& skipped)
   return AllReduceRow{all_reduce_name(row.text("backend")), ranks, ceil_div(ranks, a_node), {*bytes}};
 }
 
-AttentionKernel attention_kernel(const Device& device, const AttentionRow& row) {
-  if (const AttentionKernel* k = find_kernel(device.kernels.attention, row.name, row.cache)) return *k;
+TimedAttention attention_kernel(const Device& device, const AttentionRow& row) {
+  if (const TimedAttention* k = find_kernel(device.kernels.attention, row.name, row.cache)) return *k;
   Arithmetic arithmetic = row.cache.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16;
   return {row.name.engine, "", row.cache, device.achievable.attention_rate(arithmetic), {}};
 }
 
-LinearKernel linear_kernel(const Device& device, const LinearRow& row) {
-  if (const LinearKernel* k = find_kernel(device.kernels.linears, row.name, row.weights)) return *k;
+TimedLinear linear_kernel(const Device& device, const LinearRow& row) {
+  if (const TimedLinear* k = find_kernel(device.kernels.linears, row.name, row.weights)) return *k;
   return {row.name.engine, "", row.weights, device.achievable.linear_rate(row.weights.arithmetic), {}};
 }
 
-const AllReduceKernel* all_reduce_kernel(const Device& device, const AllReduceRow& row) {
-  for (const AllReduceKernel& k : device.kernels.all_reduce)
+const TimedAllReduce* all_reduce_kernel(const Device& device, const AllReduceRow& row) {
+  for (const TimedAllReduce& k : device.kernels.all_reduce)
     if (k.engine == row.name.engine && k.kernel == row.name.kernel && k.ranks == row.ranks && k.nodes == row.nodes)
       return &k;
   return nullptr;

@@ -40,9 +40,9 @@ std::optional<AllReduceRow> all_reduce_row(const Row& row, std::string& skipped)
 
 /// The constants of that kernel on the device; without them those of the device for any engine, and with them
 /// no fit (rows 0).
-AttentionKernel attention_kernel(const Device& device, const AttentionRow& row);
-LinearKernel linear_kernel(const Device& device, const LinearRow& row);
+TimedAttention attention_kernel(const Device& device, const AttentionRow& row);
+TimedLinear linear_kernel(const Device& device, const LinearRow& row);
 /// Unset where the device has no such kernel: then only its link and latency are known.
-const AllReduceKernel* all_reduce_kernel(const Device& device, const AllReduceRow& row);
+const TimedAllReduce* all_reduce_kernel(const Device& device, const AllReduceRow& row);
 
 }  // namespace kvroof

@@ -130,6 +130,7 @@ void Page::chosen() {
   doc.blocks.push_back(facts);
   Notes notes;
   reasons_for_it(notes);
+  doc.blocks.push_back(Heading{"Why, and what would change it"});
   doc.blocks.push_back(notes);
 }
 

@@ -33,7 +33,7 @@ std::vector<Prediction> predict_attention(const MeasuredTable& table, const Cata
     const Device* device = device_or_skip(names, row.text("gpu"), p);
     std::optional<AttentionRow> r = device ? attention_row(row, p.skipped) : std::nullopt;
     if (!r) return p;
-    AttentionKernel k = attention_kernel(*device, *r);
+    TimedAttention k = attention_kernel(*device, *r);
     set_time(p, attention_time(*device, k.rate, r->cache, r->call, true), k.fit, *device, catalog);
     return p;
   });
@@ -46,7 +46,7 @@ std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalo
     const Device* device = device_or_skip(names, row.text("gpu"), p);
     std::optional<LinearRow> r = device ? linear_row(row, p.skipped) : std::nullopt;
     if (!r) return p;
-    LinearKernel k = linear_kernel(*device, *r);
+    TimedLinear k = linear_kernel(*device, *r);
     set_time(p, linear_time(*device, k.rate, r->weights, r->elements, r->rows, true), k.fit, *device, catalog);
     return p;
   });
@@ -60,7 +60,7 @@ std::vector<Prediction> predict_collectives(const MeasuredTable& table, const Ca
     std::optional<AllReduceRow> r = device ? all_reduce_row(row, p.skipped) : std::nullopt;
     if (!r) return p;
     p.kind = r->name.engine + " " + r->name.kernel;
-    if (const AllReduceKernel* k = all_reduce_kernel(*device, *r))
+    if (const TimedAllReduce* k = all_reduce_kernel(*device, *r))
       set_time(p, all_reduce_time(k->rate, r->payload), k->fit, *device, catalog);
     else
       set_time(p, all_reduce(*device, r->payload, r->ranks), {}, *device, catalog);

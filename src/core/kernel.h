@@ -54,35 +54,35 @@ struct KernelFit {
   bool operator==(const KernelFit&) const = default;
 };
 
-struct AttentionKernel {
+struct TimedAttention {
   std::string engine, kernel;
   Format format = kvroof::format("bf16");  ///< of the cache
   AttentionRate rate;
   KernelFit fit;
-  bool operator==(const AttentionKernel&) const = default;
+  bool operator==(const TimedAttention&) const = default;
 };
 
-struct LinearKernel {
+struct TimedLinear {
   std::string engine, kernel;
   Format format = kvroof::format("bf16");  ///< of the weights
   LinearRate rate;
   KernelFit fit;
-  bool operator==(const LinearKernel&) const = default;
+  bool operator==(const TimedLinear&) const = default;
 };
 
-struct AllReduceKernel {
+struct TimedAllReduce {
   std::string engine, kernel;
   i64 ranks = 2;
   i64 nodes = 1;
   AllReduceRate rate;
   KernelFit fit;
-  bool operator==(const AllReduceKernel&) const = default;
+  bool operator==(const TimedAllReduce&) const = default;
 };
 
 struct KernelTable {
-  std::vector<AttentionKernel> attention;
-  std::vector<LinearKernel> linears;
-  std::vector<AllReduceKernel> all_reduce;
+  std::vector<TimedAttention> attention;
+  std::vector<TimedLinear> linears;
+  std::vector<TimedAllReduce> all_reduce;
 };
 
 /// One call of a decode-attention kernel: `batch` sequences of `context` cached tokens.
