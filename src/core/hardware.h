@@ -44,9 +44,7 @@ struct Overlap {
   static constexpr Overlap max() { return {1}; }  ///< the longer one alone
   static constexpr Overlap sum() { return {0}; }  ///< one after the other
   bool operator==(const Overlap&) const = default;
-  Seconds join(Seconds memory, Seconds compute) const {
-    return memory + compute - hidden * smaller(memory, compute);
-  }
+  Seconds join(Seconds memory, Seconds compute) const { return memory + compute - hidden * smaller(memory, compute); }
 };
 
 /// A linear layer in one arithmetic: t = launch + max(bytes/(fraction*BW), flops/(compute*peak)).
