@@ -67,15 +67,15 @@ TEST_CASE("bad input is one clear message and exit 2") {
       {"kv llama-3.1-8b --catalog nosuch.yaml", "kvroof: nosuch.yaml: can't be opened\n"},
       {"estimate llama-3.1-8b nosuch.yaml", "kvroof: nosuch.yaml: can't be opened\n"},
       {"measure --shapes group=8,dim=100",
-       "kvroof: --shapes: dim: '100' is not a multiple of 32 up to 1024; value_dim: '100' is not a multiple of 32 up to "
+       "kvroof: --shapes: dim: '100' is not a multiple of 32 up to 1024; value_dim: '100' is not a multiple of 32 up "
+       "to "
        "1024\n  such as kv_heads=8,group=8,dim=128,context=32k,dtype=bf16; also value_dim, mla=HEADS, "
        "pages=in-order|random, from=cache\n"},
       {"measure --shapes group=8,pages=upside-down",
        "kvroof: --shapes: 'pages=upside-down' is not known\n"
        "  such as kv_heads=8,group=8,dim=128,context=32k,dtype=bf16; also value_dim, mla=HEADS, pages=in-order|random, "
        "from=cache\n"},
-      {"measure --shapes context=-1",
-       "kvroof: --shapes context: '-1' is not a whole number such as 4096, 32k or 1M\n"},
+      {"measure --shapes context=-1", "kvroof: --shapes context: '-1' is not a whole number such as 4096, 32k or 1M\n"},
       {"measure --save cpu.txt", "kvroof: --save: 'cpu.txt' should end in .yaml, so that it is read as a device\n"},
   };
   for (const auto& row : rows) {

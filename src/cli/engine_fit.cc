@@ -29,7 +29,7 @@ constexpr Cost costs[] = {
      [](Engine& e, double v) { e.prefill_overlap = v; }},
 };
 
-struct Rows {
+struct ServedRows {
   std::vector<SystemRow> systems;
   FitTask task;
   std::vector<SystemRow> judging;
@@ -41,7 +41,7 @@ Engine with_costs(Engine engine, const std::vector<double>& c) {
   return engine;
 }
 
-std::vector<double> errors_of(const Rows& r, const Engine& engine) {
+std::vector<double> errors_of(const ServedRows& r, const Engine& engine) {
   std::vector<double> errors;
   for (std::size_t i = 0; i < r.judging.size(); ++i)
     errors.push_back(std::abs(r.judging[i].per_token(engine).value / r.judging_measured[i] - 1));
@@ -53,7 +53,7 @@ double at(const std::vector<double>& sorted, double q) {
   return sorted.empty() ? 0 : sorted[std::min(sorted.size() - 1, std::size_t(q * double(sorted.size())))];
 }
 
-EngineFit fit_one(Rows& r) {
+EngineFit fit_one(ServedRows& r) {
   Engine engine = r.systems.front().setup.engine;
   for (const Cost& c : costs) {
     r.task.usual.push_back(c.usual);
@@ -75,7 +75,7 @@ EngineFit fit_one(Rows& r) {
 }  // namespace
 
 std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Names& names) {
-  std::map<std::string, Rows> by_engine;
+  std::map<std::string, ServedRows> by_engine;
   for (const MeasuredTable& table : tables) {
     bool moe = table.has("silicon_tpot_ms");
     for (std::size_t i = 0; i < table.size(); ++i) {
@@ -86,7 +86,7 @@ std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Nam
       std::optional<double> figure = row.number(moe ? "silicon_tpot_ms" : "tokens_per_s_total");
       if (!r || !r->load || !figure || *figure <= 0) continue;
       double measured = moe ? *figure * 1e-3 : r->sequences / *figure;
-      Rows& rows = by_engine[r->setup.engine.id];
+      ServedRows& rows = by_engine[r->setup.engine.id];
       if (hash_of(row.text("id")) % 2 == 0) {
         rows.task.ids.push_back(row.text("id"));
         rows.task.measured.push_back(measured);
