@@ -369,8 +369,7 @@ TEST_CASE("outcomes: warnings pass, budgets and coming or going do not") {
   Folder folder;
   std::string slower = replaced(catalogue, "bandwidth: 2 TB/s", "bandwidth: 1.9 TB/s");
   auto with = [&](const std::string& lines) { return replaced(scenarios, "batch: 8\n", "batch: 8\n" + lines); };
-  std::string all =
-      "    tolerances: {tpot: 10%, low: 10%, high: 10%, throughput: 10%, cost: 10%, floor: 10%}\n";
+  std::string all = "    tolerances: {tpot: 10%, low: 10%, high: 10%, throughput: 10%, cost: 10%, floor: 10%}\n";
   auto outcome = [&](const std::string& lines) {
     for (const ScenarioCheck& s : check_of(folder, catalogue, slower, with(lines)).scenarios)
       if (s.name == "chat") return s.outcome;

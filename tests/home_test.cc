@@ -135,8 +135,8 @@ TEST_CASE("pipes that close, quiet, and no colour") {
 TEST_CASE("the manual says all that --help says") {
   std::string manual = run("man").out, help = run("--help").out;
   CHECK(manual.rfind(".TH KVROOF 1 \"20", 0) == 0);
-  for (const char* command : {"kv", "estimate", "check", "plan", "sweep", "compare", "chart", "validate", "verify", "models", "hardware", "engines",
-                              "config", "completions", "man"}) {
+  for (const char* command : {"kv", "estimate", "check", "plan", "sweep", "compare", "chart", "validate", "verify",
+                              "models", "hardware", "engines", "config", "completions", "man"}) {
     INFO(command);
     CHECK(manual.find(std::string(".SS ") + command + "\n") != std::string::npos);
     CHECK(help.find(std::string("  ") + command) != std::string::npos);
