@@ -173,7 +173,7 @@ void EstimatePage::speculation() {
   if (!s.draft || points.empty()) return;
   doc.blocks.push_back(Heading{fmt::format("With {} drafting {} tokens, {} of them accepted", s.draft->model.id,
                                            s.draft->length, percent(s.draft->acceptance))});
-  Table table{{"batch", "draft step", "verify", "tokens a cycle", "a token", "80 % range", "per user", "gain"}, {}};
+  Table table{{"batch", "draft step", "verify", "tok/cycle", "a token", "80 % range", "gain"}, {}};
   doc.json["speculation"] = Json::array();
   for (const Step& p : points) {
     Speculated q = s.speculated(p.batch);
@@ -181,7 +181,7 @@ void EstimatePage::speculation() {
         {count(double(p.batch)), duration(q.draft.expected), duration(q.verify.expected), significant(q.accepted, 3),
          duration(q.expected),
          fmt::format("{}-{} ms", significant(q.low.value * 1e3, 3), significant(q.high.value * 1e3, 3)),
-         speed_of(1 / q.expected.value), ratio(p.expected / q.expected)});
+         ratio(p.expected / q.expected)});
     doc.json["speculation"].push_back({{"batch", p.batch},
                                        {"draft_step_seconds", q.draft.expected.value},
                                        {"verify_seconds", q.verify.expected.value},

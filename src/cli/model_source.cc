@@ -146,6 +146,19 @@ void throw_problems(const Model& model, const std::string& where) {
   if (!message.empty()) throw InputError{message};
 }
 
+namespace {
+
+/// An alias may be somebody's quantised upload of the model, whose formats the entry does not have.
+bool names_a_quantised_upload(const std::string& name) {
+  std::string text = lower(name);
+  for (const char* mark :
+       {"w4a16", "w8a8", "w8a16", "fp8", "fp4", "awq", "gptq", "int4", "int8", "4bit", "8bit", "bnb", "gguf"})
+    if (text.find(mark) != text.npos) return true;
+  return false;
+}
+
+}  // namespace
+
 Model find_model(const std::string& name, const Catalog& catalog) {
   bool is_index = ends_with(name, ".index.json");
   if (ends_with(name, ".gguf")) return from_gguf(name);
@@ -159,7 +172,11 @@ Model find_model(const std::string& name, const Catalog& catalog) {
   if (looks_like_a_path && is_folder(name)) return from_folder(name);
   if (!catalog.has("models", name))
     if (std::optional<fs::path> snapshot = hub_snapshot(name)) return from_folder(*snapshot);
-  return catalog.model(name);
+  Model model = catalog.model(name);
+  if (names_a_quantised_upload(name) && !names_a_quantised_upload(model.id))
+    model.notes.push_back("'" + name + "' names a quantised upload; formats here are those of " + model.id +
+                          ": give --weights, or the upload's config.json");
+  return model;
 }
 
 }  // namespace kvroof

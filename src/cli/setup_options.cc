@@ -119,6 +119,9 @@ Setup setup_of(const SetupOptions& o, const Specs& specs) {
           specs.engine,
           specs.range,
           workload_of(o)};
+  if (std::optional<Load> load = load_of(o); load && s.w.context < load->input + load->output)
+    throw InputError{"--context: " + std::to_string(s.w.context) + " tokens can't hold a request of " +
+                     std::to_string(load->input + load->output) + " (--input and --output)\n"};
   s.d = deployment_of(o, s.model, s.engine);
   s.draft = draft_of(o, specs.draft);
   throw_if_any(s.problems());

@@ -64,7 +64,7 @@ int run(const TrainOptions& o) {
   doc.json = {{"schema_version", 1}, {"command", "train"}, {"model", model.id}, {"context_tokens", context}};
   Model mha = with_kv_heads(model, 0);
   TrainingCost base = training_cost(problems(mha).empty() ? mha : model, context);
-  Table table{{"<KV heads", "parameters", "FFN width", "states", "kept/sequence", "flops/token", "step"}, {}};
+  Table table{{"<KV heads", "params", "FFN", "states", "kept/seq", "flops/token", "step"}, {}};
   doc.json["variants"] = Json::array();
   doc.csv.columns = {"variant", "widened", "parameters", "state_bytes", "activation_bytes", "flops_per_token", "ratio"};
   auto add = [&](const std::string& name, const Model& m, bool widened) {
@@ -87,14 +87,14 @@ int run(const TrainOptions& o) {
   for (const Variant& v : variants_of(model)) {
     add(v.name, v.model, false);
     std::optional<Model> wide = widened_to(v.model, base.parameters);
-    if (wide && training_cost(v.model, context).parameters < base.parameters)
-      add("  widened to MHA's size", *wide, true);
+    if (wide && training_cost(v.model, context).parameters < base.parameters) add("  widened", *wide, true);
   }
-  doc.blocks = {
-      Heading{fmt::format("Training {} on sequences of {} tokens", model.name, count(double(context)))}, table,
-      Notes{{"step: flops a token against MHA with the same feed-forward; a compute-bound step takes as long",
-             "states: bf16 weights and gradients, f32 master weights and Adam's moments (16 B a parameter)",
-             "kept/sequence: for the backward pass, attention's scores recomputed; without tensor parallelism"}}};
+  doc.blocks = {Heading{fmt::format("Training {} on sequences of {} tokens", model.name, count(double(context)))},
+                table,
+                Notes{{"step: flops a token against MHA with the same feed-forward; a compute-bound step takes as long",
+                       "states: bf16 weights and gradients, f32 master weights and Adam's moments (16 B a parameter)",
+                       "widened: the feed-forward, until the model has MHA's parameters again",
+                       "kept/seq: for the backward pass, attention's scores recomputed; without tensor parallelism"}}};
   print(doc, o.output);
   return 0;
 }
