@@ -121,7 +121,7 @@ void Search::try_replicas(Replica& replica, const Deployment& d, i64 needed) {
     more.serving = replica.at(demand.amount(), more.d.dp);
     if (better(more, c, objective)) c = more;
   }
-  if (!found.best || better(c, *found.best, objective)) found.best = std::move(c);
+  if (!found.best || better(c, *found.best, objective)) found.best = c;
 }
 
 void Search::add_front(Replica& replica, const Deployment& d) {
@@ -235,7 +235,7 @@ std::vector<FrontPoint> pareto(std::vector<FrontPoint> points) {
   });
   std::vector<FrontPoint> front;
   for (FrontPoint& p : points)
-    if (front.empty() || p.device_speed > front.back().device_speed) front.push_back(std::move(p));
+    if (front.empty() || p.device_speed > front.back().device_speed) front.push_back(p);
   return front;
 }
 
