@@ -1,11 +1,10 @@
 #include "catalog/catalog.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <iterator>
 
 #include "catalog/built_in.h"
+#include "catalog/text_file.h"
 
 namespace kvroof {
 namespace {
@@ -72,14 +71,6 @@ void add_problems(Source& source, const YAML::Node& node, const std::string& id,
   for (const Problem& p : problems(spec)) source.problem(node.Mark(), id + ": " + p.path + " " + p.what, p.hint);
 }
 
-std::string read_file(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) throw InputError{path + ": is a directory, expected a YAML file\n"};
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw InputError{path + ": can't be opened\n"};
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
 }  // namespace
 
 Model read_model(Source& source, const std::string& id, const YAML::Node& node) {
@@ -101,7 +92,7 @@ const Catalog& Catalog::built_in() {
 }
 
 void Catalog::add_file(const std::string& path) {
-  std::string text = read_file(path);
+  std::string text = read_text_file(path, "a YAML file");
   add_text(path, text);
   Source source(path, text);  // the index sees line starts only; what is no YAML elsewhere must not pass
   load_yaml(source, text);

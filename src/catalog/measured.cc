@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
 
 #include "catalog/suggest.h"
+#include "catalog/text_file.h"
 
 namespace kvroof {
 namespace {
@@ -65,13 +64,7 @@ std::vector<std::string> CsvReader::record() {
 
 }  // namespace
 
-MeasuredTable MeasuredTable::read(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) throw InputError{path + ": is a directory, expected a CSV file\n"};
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw InputError{path + ": can't be opened\n"};
-  return parse(path, std::string{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()});
-}
+MeasuredTable MeasuredTable::read(const std::string& path) { return parse(path, read_text_file(path, "a CSV file")); }
 
 MeasuredTable MeasuredTable::parse(std::string file, std::string_view text) {
   if (text.find('\0') != std::string_view::npos) throw InputError{file + ": is not text (it holds a zero byte)\n"};

@@ -8,6 +8,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "catalog/text_file.h"
+#include "core/hash.h"
+
 namespace kvroof {
 namespace {
 
@@ -15,12 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr i64 schema = 1;
 
-/// FNV-1a, against accidents: nobody gains by forging it.
-std::string digest_of(const std::string& text) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return fmt::format("{:016x}", hash);
-}
+std::string digest_of(const std::string& text) { return fmt::format("{:016x}", fnv1a(text)); }
 
 /// Whole numbers without a point.
 Json number(double value) {
@@ -53,11 +51,8 @@ Json object_of(const std::map<std::string, Json>& records) {
 
 std::string read_text(const std::string& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) throw InputError{path + ": is a directory, expected a baseline\n"};
   if (!fs::exists(path, error)) fail(path, "there is no baseline yet");
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw InputError{path + ": can't be opened\n"};
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  return read_text_file(path, "a baseline");
 }
 
 Json parse(const std::string& path, const std::string& text) {

@@ -8,11 +8,11 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "catalog/suggest.h"
+#include "catalog/text_file.h"
 #include "cli/commands.h"
 #include "cli/figures.h"
 
@@ -80,9 +80,7 @@ void write_text(const std::string& text, const std::string& file) {
     std::cout << text << std::flush;
     return;
   }
-  std::ofstream out(file, std::ios::binary);
-  out << text << std::flush;
-  if (!out) throw InputError{file + ": can't be written\n"};
+  write_text_file(file, text);
 }
 
 int list(const ChartOptions& o) {

@@ -5,27 +5,21 @@
 #include <map>
 
 #include "cli/system_rows.h"
+#include "core/hash.h"
 
 namespace kvroof {
 namespace {
 
-/// The costs that are free, with what is usual of them.
-struct Cost {
-  const char* name;
-  double usual, most;
-  double (*get)(const Engine&);
-  void (*set)(Engine&, double);
-};
-
-constexpr Cost costs[] = {
-    {"layer", 10e-6, 1e-3, [](const Engine& e) { return e.layer.value; }, [](Engine& e, double v) { e.layer = {v}; }},
-    {"moe_layer", 12e-6, 1e-3, [](const Engine& e) { return e.moe_layer.value; },
+constexpr EngineCost costs[] = {
+    {"layer", true, 10e-6, 1e-3, [](const Engine& e) { return e.layer.value; },
+     [](Engine& e, double v) { e.layer = {v}; }},
+    {"moe_layer", true, 12e-6, 1e-3, [](const Engine& e) { return e.moe_layer.value; },
      [](Engine& e, double v) { e.moe_layer = {v}; }},
-    {"sequence", 2e-6, 1e-3, [](const Engine& e) { return e.sequence.value; },
+    {"sequence", true, 2e-6, 1e-3, [](const Engine& e) { return e.sequence.value; },
      [](Engine& e, double v) { e.sequence = {v}; }},
-    {"sequence_layer", 0.2e-6, 1e-4, [](const Engine& e) { return e.sequence_layer.value; },
+    {"sequence_layer", true, 0.2e-6, 1e-4, [](const Engine& e) { return e.sequence_layer.value; },
      [](Engine& e, double v) { e.sequence_layer = {v}; }},
-    {"prefill_overlap", 0.05, 1, [](const Engine& e) { return e.prefill_overlap; },
+    {"prefill_overlap", false, 0.05, 1, [](const Engine& e) { return e.prefill_overlap; },
      [](Engine& e, double v) { e.prefill_overlap = v; }},
 };
 
@@ -45,17 +39,12 @@ std::vector<double> errors_of(const ServedRows& r, const Engine& engine) {
   std::vector<double> errors;
   for (std::size_t i = 0; i < r.judging.size(); ++i)
     errors.push_back(std::abs(r.judging[i].per_token(engine).value / r.judging_measured[i] - 1));
-  std::sort(errors.begin(), errors.end());
   return errors;
-}
-
-double at(const std::vector<double>& sorted, double q) {
-  return sorted.empty() ? 0 : sorted[std::min(sorted.size() - 1, std::size_t(q * double(sorted.size())))];
 }
 
 EngineFit fit_one(ServedRows& r) {
   Engine engine = r.systems.front().setup.engine;
-  for (const Cost& c : costs) {
+  for (const EngineCost& c : costs) {
     r.task.usual.push_back(c.usual);
     r.task.most.push_back(c.most);
   }
@@ -66,13 +55,15 @@ EngineFit fit_one(ServedRows& r) {
   };
   EngineFit f{with_costs(engine, search_constants(r.task, 90)), i64(r.systems.size()), i64(r.judging.size()), 0, 0, 0};
   std::vector<double> errors = errors_of(r, f.engine);
-  f.error = at(errors, 0.5);
-  f.error_p90 = at(errors, 0.9);
-  f.error_before = at(errors_of(r, engine), 0.5);
+  f.error = quantile(errors, 0.5);
+  f.error_p90 = quantile(errors, 0.9);
+  f.error_before = quantile(errors_of(r, engine), 0.5);
   return f;
 }
 
 }  // namespace
+
+std::span<const EngineCost> engine_costs() { return costs; }
 
 std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Names& names) {
   std::map<std::string, ServedRows> by_engine;
@@ -87,7 +78,7 @@ std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Nam
       if (!r || !r->load || !figure || *figure <= 0) continue;
       double measured = moe ? *figure * 1e-3 : r->sequences / *figure;
       ServedRows& rows = by_engine[r->setup.engine.id];
-      if (hash_of(row.text("id")) % 2 == 0) {
+      if (fnv1a(row.text("id")) % 2 == 0) {
         rows.task.ids.push_back(row.text("id"));
         rows.task.measured.push_back(measured);
         rows.systems.push_back(std::move(*r));

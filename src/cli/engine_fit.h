@@ -4,6 +4,7 @@
 // ids and the other half only judges: the errors reported are its own.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,17 @@
 namespace kvroof {
 
 class Names;
+
+/// One cost that is free: what is usual and most of it, and where an engine has it.
+struct EngineCost {
+  const char* name;  ///< its key in the catalogue
+  bool is_time;      ///< seconds, else a share
+  double usual, most;
+  double (*get)(const Engine&);
+  void (*set)(Engine&, double);
+};
+
+std::span<const EngineCost> engine_costs();
 
 struct EngineFit {
   Engine engine;     ///< with the costs found

@@ -7,12 +7,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <sstream>
 
+#include "catalog/text_file.h"
 #include "cli/commands.h"
 #include "cli/engine_fit.h"
 #include "cli/kernel_fit.h"
@@ -167,13 +167,12 @@ void fit_all(Groups<R>& groups, const std::string& part, Lines& lines) {
     if (group.rows.size() >= least_rows) lines[group.device->id][part].push_back(line_of(fit(group)));
 }
 
-Lines fitted_lines(const std::vector<std::string>& files, const Catalog& catalog) {
+Lines fitted_lines(const std::vector<MeasuredTable>& tables, const Catalog& catalog) {
   Names names(catalog);
   Groups<AttentionRow> attention;
   Groups<LinearRow> linears;
   Groups<AllReduceRow> all_reduce;
-  for (const std::string& file : files) {
-    MeasuredTable table = MeasuredTable::read(file);
+  for (const MeasuredTable& table : tables) {
     if (table.has("kv_len"))
       gather<AttentionRow>(table, names, "gpu", "time_us", attention_row, key_of, attention);
     else if (table.has("weight_bytes"))
@@ -181,7 +180,8 @@ Lines fitted_lines(const std::vector<std::string>& files, const Catalog& catalog
     else if (table.has("msg_bytes"))
       gather<AllReduceRow>(table, names, "system", "time_us", all_reduce_row, key_of, all_reduce);
     else
-      throw InputError{file + ":1: not a table of kernels: it has no column kv_len, weight_bytes or msg_bytes\n"};
+      throw InputError{table.file() +
+                       ":1: not a table of kernels: it has no column kv_len, weight_bytes or msg_bytes\n"};
   }
   Lines lines;
   fit_all(attention, "attention", lines);
@@ -214,36 +214,27 @@ std::pair<std::size_t, std::size_t> section_in(const std::string& file, const st
   return {begin, end};
 }
 
-std::string read_text(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in) throw InputError{file + ": can't be read\n"};
-  return text.str();
-}
-
 /// The costs of engines as the catalogue writes them, to be put into their entries by hand.
 void print_engine_costs(const std::vector<MeasuredTable>& tables, const Catalog& catalog) {
   Names names(catalog);
-  for (const EngineFit& f : fit_engines(tables, names))
-    fmt::print(
-        "{}:\n    layer: {}\n    moe_layer: {}\n    sequence: {}\n    sequence_layer: {}\n    prefill_overlap: {}\n"
-        "    # {} rows; {} held out: {:.1f} % median, {:.0f} % p90 (the catalogue's costs: {:.1f} %)\n",
-        f.engine.id, microseconds(f.engine.layer), microseconds(f.engine.moe_layer), microseconds(f.engine.sequence),
-        microseconds(f.engine.sequence_layer), plain(f.engine.prefill_overlap), f.rows, f.held_out, 100 * f.error,
-        100 * f.error_p90, 100 * f.error_before);
+  for (const EngineFit& f : fit_engines(tables, names)) {
+    fmt::print("{}:\n", f.engine.id);
+    for (const EngineCost& cost : engine_costs()) {
+      double value = cost.get(f.engine);
+      fmt::print("    {}: {}\n", cost.name, cost.is_time ? microseconds({value}) : plain(value));
+    }
+    fmt::print("    # {} rows; {} held out: {:.1f} % median, {:.0f} % p90 (the catalogue's costs: {:.1f} %)\n", f.rows,
+               f.held_out, 100 * f.error, 100 * f.error_p90, 100 * f.error_before);
+  }
 }
 
-/// Tables of served systems, when all are: they fit engines, not kernels.
-std::vector<MeasuredTable> system_tables(const std::vector<std::string>& files) {
-  std::vector<MeasuredTable> tables;
-  for (const std::string& file : files) {
-    MeasuredTable table = MeasuredTable::read(file);
-    if (table.has("silicon_tpot_ms") || table.has("tokens_per_s_total")) tables.push_back(std::move(table));
-  }
-  if (!tables.empty() && tables.size() != files.size())
+/// Tables of served systems fit engines, tables of kernels fit kernels; both at once are refused.
+bool are_systems(const std::vector<MeasuredTable>& tables) {
+  auto is_system = [](const MeasuredTable& t) { return t.has("silicon_tpot_ms") || t.has("tokens_per_s_total"); };
+  auto systems = std::count_if(tables.begin(), tables.end(), is_system);
+  if (systems > 0 && std::size_t(systems) != tables.size())
     throw InputError{"tables of kernels and of served systems are fitted apart: give one sort at a time\n"};
-  return tables;
+  return systems > 0;
 }
 
 /// Whether two lines say the same, with numbers within 5 %: the last digit of a fit is the machine's exp and log.
@@ -286,24 +277,25 @@ struct FitOptions {
 };
 
 int run(const FitOptions& o) {
-  if (std::vector<MeasuredTable> systems = system_tables(o.files); !systems.empty()) {
+  std::vector<MeasuredTable> tables;
+  for (const std::string& file : o.files) tables.push_back(MeasuredTable::read(file));
+  Catalog catalog = catalog_of(o.catalog);
+  if (are_systems(tables)) {
     if (!o.into.empty() || !o.check.empty()) throw InputError{"--into and --check: only for tables of kernels\n"};
-    print_engine_costs(systems, catalog_of(o.catalog));
+    print_engine_costs(tables, catalog);
     return 0;
   }
-  std::string section = section_of(fitted_lines(o.files, catalog_of(o.catalog)));
+  std::string section = section_of(fitted_lines(tables, catalog));
   const std::string& file = o.into.empty() ? o.check : o.into;
   if (file.empty()) {
     std::cout << section << std::flush;
     return 0;
   }
-  std::string text = read_text(file);
+  std::string text = read_text_file(file, "a catalogue");
   auto [begin, end] = section_in(file, text);
   std::string there = text.substr(begin, end - begin);
   if (!o.into.empty()) {
-    std::ofstream out(file, std::ios::binary);
-    out << text.replace(begin, end - begin, section) << std::flush;
-    if (!out) throw InputError{file + ": can't be written\n"};
+    write_text_file(file, text.replace(begin, end - begin, section));
     return 0;
   }
   i64 different = differences(file, there, section);

@@ -1,10 +1,11 @@
 #include "cli/kernel_fit.h"
+#include "cli/validate.h"
+#include "core/hash.h"
 
 #include <nlopt.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <memory>
 
 namespace kvroof {
@@ -62,18 +63,7 @@ std::vector<double> search(const FitTask& task, std::vector<std::size_t> rows, i
   return constants_of(logs.data(), n);
 }
 
-double quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, std::size_t(q * double(values.size())))];
-}
-
 }  // namespace
-
-std::uint64_t hash_of(const std::string& id) {
-  std::uint64_t h = 14695981039346656037ull;
-  for (unsigned char c : id) h = (h ^ c) * 1099511628211ull;
-  return h;
-}
 
 std::vector<double> search_constants(const FitTask& task, int evaluations) {
   std::vector<std::size_t> all;
@@ -87,7 +77,7 @@ Fitted fit_constants(const FitTask& task) {
   for (std::size_t i = 0; i < task.ids.size(); ++i) all.push_back(i);
   for (unsigned fold = 0; fold < folds; ++fold) {
     std::vector<std::size_t> seen, left_out;
-    for (std::size_t i : all) (hash_of(task.ids[i]) % folds == fold ? left_out : seen).push_back(i);
+    for (std::size_t i : all) (fnv1a(task.ids[i]) % folds == fold ? left_out : seen).push_back(i);
     if (seen.empty()) seen = all;
     if (left_out.empty()) continue;
     std::vector<double> c = search(task, seen);

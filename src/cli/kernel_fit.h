@@ -34,7 +34,4 @@ Fitted fit_constants(const FitTask& task);
 /// The constants alone, on all rows, twice over at most so many trials.
 std::vector<double> search_constants(const FitTask& task, int evaluations);
 
-/// FNV-1a, the fixed hash that splits rows.
-std::uint64_t hash_of(const std::string& id);
-
 }  // namespace kvroof

@@ -65,8 +65,7 @@ std::optional<AllReduceRow> all_reduce_row(const Row& row, std::string& skipped)
 
 TimedAttention attention_kernel(const Device& device, const AttentionRow& row) {
   if (const TimedAttention* k = find_kernel(device.kernels.attention, row.name, row.cache)) return *k;
-  Arithmetic arithmetic = row.cache.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16;
-  return {row.name.engine, "", row.cache, device.achievable.attention_rate(arithmetic), {}};
+  return {row.name.engine, "", row.cache, device.achievable.attention_rate(attention_arithmetic(row.cache)), {}};
 }
 
 TimedLinear linear_kernel(const Device& device, const LinearRow& row) {

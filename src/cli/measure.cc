@@ -8,10 +8,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
+#include "catalog/text_file.h"
 #include "catalog/writer.h"
 #include "cli/commands.h"
 #include "cli/measure_page.h"
@@ -151,12 +151,6 @@ class Progress {
   Seconds last_;
 };
 
-void write_file(const std::string& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text << std::flush;
-  if (!out) throw InputError{path + ": can't be written\n"};
-}
-
 int run(const MeasureOptions& o) {
   Limits limits = limits_of_process();
   MeasureRequest request;
@@ -183,10 +177,10 @@ int run(const MeasureOptions& o) {
   RangeRule range = Catalog::built_in().range(Basis::measured_kernels);
   Document page = page_of(result, range);
   print(page, o.output);
-  if (!o.record.empty()) write_file(o.record, page.json.dump(1) + "\n");
+  if (!o.record.empty()) write_text_file(o.record, page.json.dump(1) + "\n");
   if (!o.rows.empty()) write_rows(o.rows, predictions_of(result, range));
-  if (!o.save.empty()) write_file(o.save, yaml_entry(device_of(result.profile)));
-  if (!o.chart.empty()) write_file(o.chart, draw(roofline_of(result)).svg);
+  if (!o.save.empty()) write_text_file(o.save, yaml_entry(device_of(result.profile)));
+  if (!o.chart.empty()) write_text_file(o.chart, draw(roofline_of(result)).svg);
   auto judged = [](const ShapeRun& s) { return s.judged(); };
   return std::all_of(result.shapes.begin(), result.shapes.end(), judged) ? 0 : 1;
 }

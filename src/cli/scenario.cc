@@ -1,9 +1,10 @@
 #include "cli/scenario.h"
 
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <iterator>
 #include <set>
+
+#include "catalog/text_file.h"
 
 namespace kvroof {
 namespace {
@@ -142,11 +143,7 @@ struct ScenarioReader {
 };
 
 std::string read_text(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) throw InputError{path + ": is a directory, expected scenarios\n"};
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw InputError{path + ": can't be opened\n"};
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  std::string text = read_text_file(path, "scenarios");
   try {
     Json(text).dump();
   } catch (const Json::type_error&) { throw InputError{path + ": is not text in UTF-8\n"}; }

@@ -106,13 +106,7 @@ Seconds SystemRow::per_token(const Engine& engine) const {
 Serving SystemRow::predicted() const {
   const Setup& s = setup;
   if (load) return serve(s.model, s.device, s.d, s.engine, *load, capacity, s.range);
-  Step step = s.step();
-  Serving r;
-  r.tpot = step.expected;
-  r.tpot_low = step.low;
-  r.tpot_high = step.high;
-  r.basis = step.basis;
-  return r;
+  return served_by_step(s.step(), sequences);
 }
 
 std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& skipped) {

@@ -6,10 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <memory>
 
+#include "catalog/text_file.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "render/chart.h"
@@ -63,7 +63,6 @@ bool in_range(const Prediction& p) {
 /// How well one class of rows is predicted.
 struct Score {
   std::string source, kind;
-  bool exact_kind = false;
   i64 rows = 0, skipped = 0, exact = 0, close = 0;
   std::vector<double> errors = {}, signed_errors = {}, bare_errors = {};
   void add(const Prediction& p);
@@ -82,17 +81,12 @@ void Score::add(const Prediction& p) {
   if (p.bare) bare_errors.push_back(std::abs(*p.bare / *p.measured - 1));
 }
 
-double quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[std::min(values.size() - 1, std::size_t(q * double(values.size())))];
-}
-
-std::vector<Score> scores_of(const std::vector<Prediction>& predictions, bool exact) {
+std::vector<Score> scores_of(const std::vector<Prediction>& predictions) {
   std::vector<Score> scores;
   for (const Prediction& p : predictions) {
     auto same = [&](const Score& s) { return s.source == p.source && s.kind == p.kind; };
     auto found = std::find_if(scores.begin(), scores.end(), same);
-    if (found == scores.end()) found = scores.insert(scores.end(), Score{p.source, p.kind, exact});
+    if (found == scores.end()) found = scores.insert(scores.end(), Score{p.source, p.kind});
     found->add(p);
   }
   auto in_order = [](const Score& a, const Score& b) {
@@ -198,7 +192,7 @@ int run(const ValidateOptions& o) {
     for (Prediction& p : more)
       if (p.skipped.empty() && !(p.measured && std::isfinite(*p.measured) && *p.measured >= 0))
         p.skipped = "no figure was measured";
-    std::vector<Score> scores = scores_of(more, kind.exact);
+    std::vector<Score> scores = scores_of(more);
     doc.blocks.push_back(Heading{fmt::format("{}: {} rows of {}", file, more.size(), kind.name)});
     doc.json["files"].push_back({{"file", file}, {"kind", kind.name}, {"rows", more.size()}});
     doc.blocks.push_back(score_table(scores, kind.exact));
@@ -215,29 +209,28 @@ int run(const ValidateOptions& o) {
   doc.blocks.push_back(legend);
   add_worst(doc, predictions, o.worst);
   if (!o.rows.empty()) write_rows(o.rows, predictions);
-  if (!o.chart.empty()) {
-    std::ofstream out(o.chart, std::ios::binary);
-    out << draw(validation_chart(predictions)).svg << std::flush;
-    if (!out) throw InputError{o.chart + ": can't be written\n"};
-  }
+  if (!o.chart.empty()) write_text_file(o.chart, draw(validation_chart(predictions)).svg);
   print(doc, o.output);
   return 0;
 }
 
 }  // namespace
 
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[std::min(values.size() - 1, std::size_t(q * double(values.size())))];
+}
+
 void write_rows(const std::string& path, const std::vector<Prediction>& predictions) {
-  std::ofstream out(path, std::ios::binary);
-  out << "id,metric,measured,predicted,low,high,basis,status\n";
+  std::string text = "id,metric,measured,predicted,low,high,basis,status\n";
   auto number = [](const std::optional<double>& value) {
     return value ? fmt::format("{:.12g}", *value) : std::string();
   };
   for (const Prediction& p : predictions)
-    out << csv_field(p.id) << ',' << csv_field(p.metric) << ',' << number(p.measured) << ',' << number(p.predicted)
-        << ',' << number(p.low) << ',' << number(p.high) << ',' << csv_field(p.basis) << ','
-        << csv_field(p.skipped.empty() ? "ok" : "skipped: " + p.skipped) << '\n';
-  out.flush();
-  if (!out) throw InputError{path + ": can't be written\n"};
+    text += fmt::format("{},{},{},{},{},{},{},{}\n", csv_field(p.id), csv_field(p.metric), number(p.measured),
+                        number(p.predicted), number(p.low), number(p.high), csv_field(p.basis),
+                        csv_field(p.skipped.empty() ? "ok" : "skipped: " + p.skipped));
+  write_text_file(path, text);
 }
 
 void add_validate(CLI::App& app, int& exit_code) {

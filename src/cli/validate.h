@@ -33,6 +33,8 @@ std::vector<Prediction> predict_collectives(const MeasuredTable& table, const Ca
 /// Predicted against measured tokens/s, of the decode tables among them.
 struct Chart;
 Chart validation_chart(const std::vector<Prediction>& predictions);
+/// The value that a share q of them lies below; 0 of none.
+double quantile(std::vector<double> values, double q);
 /// One line per prediction: id, metric, measured, predicted, low, high, basis, status. Throws InputError.
 void write_rows(const std::string& path, const std::vector<Prediction>& predictions);
 

@@ -17,55 +17,46 @@ void set_time(Prediction& p, Seconds time, const KernelFit& fit, const Device& d
   p.basis = fit.rows > 0 ? "this kernel's rows" : std::string(name_of(device.achievable.basis));
 }
 
-/// The device a row names, or the reason to skip it.
-const Device* device_or_skip(Names& names, const std::string& name, Prediction& p) {
-  const Device* device = names.device(name);
-  if (!device) p.skipped = "unknown device '" + name + "'";
-  return device;
+/// Predicts each row that `read` understands, on the device it names; the others say why not.
+template <class R, class Predict>
+std::vector<Prediction> each_call(const MeasuredTable& table, const Catalog& catalog, const char* device_column,
+                                  std::optional<R> (*read)(const Row&, std::string&), Predict predict) {
+  Names names(catalog);
+  return each_row(table, [&](const Row& row) {
+    std::string name = row.text(device_column);
+    Prediction p = start(row, "time_us", "time_us", name, table.has("dtype") ? row.text("dtype") : "all-reduce");
+    const Device* device = names.device(name);
+    if (!device) return p.skipped = "unknown device '" + name + "'", p;
+    if (std::optional<R> call = read(row, p.skipped)) predict(p, *call, *device);
+    return p;
+  });
 }
 
 }  // namespace
 
 std::vector<Prediction> predict_attention(const MeasuredTable& table, const Catalog& catalog) {
-  Names names(catalog);
-  return each_row(table, [&](const Row& row) {
-    Prediction p = start(row, "time_us", "time_us", row.text("gpu"), row.text("dtype"));
-    const Device* device = device_or_skip(names, row.text("gpu"), p);
-    std::optional<AttentionRow> r = device ? attention_row(row, p.skipped) : std::nullopt;
-    if (!r) return p;
-    TimedAttention k = attention_kernel(*device, *r);
-    set_time(p, attention_time(*device, k.rate, r->cache, r->call, true), k.fit, *device, catalog);
-    return p;
+  return each_call(table, catalog, "gpu", attention_row, [&](Prediction& p, const AttentionRow& r, const Device& d) {
+    TimedAttention k = attention_kernel(d, r);
+    set_time(p, attention_time(d, k.rate, r.cache, r.call, true), k.fit, d, catalog);
   });
 }
 
 std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalog& catalog) {
-  Names names(catalog);
-  return each_row(table, [&](const Row& row) {
-    Prediction p = start(row, "time_us", "time_us", row.text("gpu"), row.text("dtype"));
-    const Device* device = device_or_skip(names, row.text("gpu"), p);
-    std::optional<LinearRow> r = device ? linear_row(row, p.skipped) : std::nullopt;
-    if (!r) return p;
-    TimedLinear k = linear_kernel(*device, *r);
-    set_time(p, linear_time(*device, k.rate, r->weights, r->elements, r->rows, true), k.fit, *device, catalog);
-    return p;
+  return each_call(table, catalog, "gpu", linear_row, [&](Prediction& p, const LinearRow& r, const Device& d) {
+    TimedLinear k = linear_kernel(d, r);
+    set_time(p, linear_time(d, k.rate, r.weights, r.elements, r.rows, true), k.fit, d, catalog);
   });
 }
 
 std::vector<Prediction> predict_collectives(const MeasuredTable& table, const Catalog& catalog) {
-  Names names(catalog);
-  return each_row(table, [&](const Row& row) {
-    Prediction p = start(row, "time_us", "time_us", row.text("system"), "all-reduce");
-    const Device* device = device_or_skip(names, row.text("system"), p);
-    std::optional<AllReduceRow> r = device ? all_reduce_row(row, p.skipped) : std::nullopt;
-    if (!r) return p;
-    p.kind = r->name.engine + " " + r->name.kernel;
-    if (const TimedAllReduce* k = all_reduce_kernel(*device, *r))
-      set_time(p, all_reduce_time(k->rate, r->payload), k->fit, *device, catalog);
-    else
-      set_time(p, all_reduce(*device, r->payload, r->ranks), {}, *device, catalog);
-    return p;
-  });
+  return each_call(table, catalog, "system", all_reduce_row,
+                   [&](Prediction& p, const AllReduceRow& r, const Device& d) {
+                     p.kind = r.name.engine + " " + r.name.kernel;
+                     if (const TimedAllReduce* k = all_reduce_kernel(d, r))
+                       set_time(p, all_reduce_time(k->rate, r.payload), k->fit, d, catalog);
+                     else
+                       set_time(p, all_reduce(d, r.payload, r.ranks), {}, d, catalog);
+                   });
 }
 
 }  // namespace kvroof

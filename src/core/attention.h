@@ -165,13 +165,12 @@ inline Parts moved(const Attention& a, i64 tokens) {
   return std::visit([&](const auto& kind) { return kind.moved(tokens); }, a);
 }
 /// Arithmetic of one decode step of one sequence over all query heads.
-/// Of one token of a prompt that attends to `tokens`: MLA is not absorbed there, keys and values stand per head. With
-/// an indexer it attends to the top-k, and scans the index of all.
-Flops prompt_flops(const Attention& attention, i64 tokens);
-
 inline Flops attention_flops(const Attention& a, i64 tokens) {
   return std::visit([&](const auto& kind) { return kind.flops(tokens); }, a);
 }
+/// Of one token of a prompt that attends to `tokens`: MLA is not absorbed there, keys and values stand per head. With
+/// an indexer it attends to the top-k, and scans the index of all.
+Flops prompt_flops(const Attention& attention, i64 tokens);
 inline i64 shards(const Attention& a) {
   return std::visit([](const auto& kind) { return kind.shards(); }, a);
 }

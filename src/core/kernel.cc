@@ -24,6 +24,10 @@ double limited(double share, const AttentionRate& rate, const Device& device, do
 
 }  // namespace
 
+Arithmetic attention_arithmetic(const Format& cache) {
+  return cache.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16;
+}
+
 double attention_share(const AttentionRate& rate, const Device& device, double tiles, i64 context) {
   return limited(rate.fraction, rate, device, tiles, context);
 }
@@ -40,8 +44,7 @@ Seconds attention_time(const Device& device, const AttentionRate& rate, const Fo
   double share = warm && fits_cache(device, bytes, 1) ? std::max(rate.cached, rate.fraction) : rate.fraction;
   share = limited(share, rate, device, tiles, c.context);
   Seconds memory = bytes / (share * device.memory[0].bandwidth);
-  std::optional<FlopRate> peak =
-      device.peak_for(cache.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16);
+  std::optional<FlopRate> peak = device.peak_for(attention_arithmetic(cache));
   Flops flops{4 * c.batch * c.query_heads * c.head_dim * double(c.context)};
   Seconds compute = peak ? flops / (device.achievable.compute * *peak) : Seconds{};
   return rate.launch + tile_time(rate, device, tiles) + device.achievable.overlap.join(memory, compute);

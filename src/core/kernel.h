@@ -85,6 +85,9 @@ struct KernelTable {
   std::vector<TimedAllReduce> all_reduce;
 };
 
+/// What attention over a cache in that format is computed in.
+Arithmetic attention_arithmetic(const Format& cache);
+
 /// One call of a decode-attention kernel: `batch` sequences of `context` cached tokens.
 struct AttentionCall {
   double query_heads = 1, kv_heads = 1, head_dim = 128;

@@ -19,18 +19,6 @@ i64 link_domain(const Device& device) { return device.link ? device.link->domain
 
 Workload whole_requests(const Demand& demand) { return {demand.tokens(), 1, 0}; }
 
-/// What a step alone gives, in the words of a server.
-Serving of_step(const Step& s, double users) {
-  Serving r;
-  r.tpot = s.expected;
-  r.tpot_low = s.low;
-  r.tpot_high = s.high;
-  r.basis = s.basis;
-  r.concurrency = r.running = r.decoding = users;
-  r.tokens_per_second = users / s.expected.value;
-  return r;
-}
-
 /// The fewest replicas that meet the demand; most_replicas + 1 when none do.
 i64 fewest(Replica& replica, const Demand& demand) {
   i64 most = demand.has_rate() ? most_replicas : std::max<i64>(1, i64(demand.amount()));
@@ -153,7 +141,8 @@ Replica::Replica(const Model& model, const Device& device, const Deployment& d, 
 Serving Replica::at(double amount, i64 replicas) {
   if (!server_) {  // the fullest replica sets the pace
     double users = std::ceil(amount / double(replicas) * (1 - 1e-12));
-    Serving s = of_step(decode_step(model_, device_, d_, {demand_.context, i64(users), 0}, engine_, range_), users);
+    Serving s =
+        served_by_step(decode_step(model_, device_, d_, {demand_.context, i64(users), 0}, engine_, range_), users);
     s.tokens_per_second = amount / s.tpot.value;
     s.concurrency = s.running = amount;
     return s;

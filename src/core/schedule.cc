@@ -6,14 +6,6 @@
 #include "core/operations.h"
 
 namespace kvroof {
-namespace {
-
-Arithmetic attention_arithmetic(const Deployment& d) {
-  return d.cache.key.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16;
-}
-
-}  // namespace
-
 std::string_view name_of(PartKind kind) {
   static constexpr std::string_view names[] = {"weights", "experts",        "kv cache",      "collectives",
                                                "head",    "layer overhead", "step overhead", "stage hops"};
@@ -140,7 +132,7 @@ Bytes Schedule::prefix_bytes(const LayerGroup& g, i64 tokens) const {
 AttentionOp Schedule::decode(const LayerGroup& g, const Workload& w) const {
   AttentionOp op;
   if (std::holds_alternative<NoAttention>(g.attention)) return op;
-  Arithmetic arithmetic = attention_arithmetic(d_);
+  Arithmetic arithmetic = attention_arithmetic(d_.cache.key);
   i64 tp = d_.attention_tp();
   double share = rank_share(g.attention, tp);
   op.rate = device_.achievable.attention_rate(arithmetic);

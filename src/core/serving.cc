@@ -166,6 +166,17 @@ Serving serve(const Model& m, const Device& device, const Deployment& d, const E
   return Server(m, device, d, e, load, capacity, range, anchor)(load, d.dp);
 }
 
+Serving served_by_step(const Step& s, double users) {
+  Serving r;
+  r.tpot = s.expected;
+  r.tpot_low = s.low;
+  r.tpot_high = s.high;
+  r.basis = s.basis;
+  r.concurrency = r.running = r.decoding = users;
+  r.tokens_per_second = users / s.expected.value;
+  return r;
+}
+
 std::vector<Problem> problems(const Load& load) {
   std::vector<Problem> found;
   if (load.input < 1) found.push_back({"--input", "must be at least 1 token", ""});

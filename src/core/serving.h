@@ -91,6 +91,9 @@ class Server {
 Serving serve(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
               const Load& load, i64 capacity, const RangeRule& range, double anchor = 1);
 
+/// What a step alone gives, in the words of a server: nothing queues and no prompt is read.
+Serving served_by_step(const Step& step, double users);
+
 std::vector<Problem> problems(const Load& load);
 
 }  // namespace kvroof

@@ -25,7 +25,7 @@ struct Setup {
     Memory m = fit(model, device, d, w, engine);
     return draft ? with_draft(m, *draft, d, w, engine) : m;
   }
-  Step step() const { return anchored(decode_step(model, device, d, w, engine, range), anchor, range); }
+  Step step() const { return step(w.batch); }
   Step step(i64 batch) const {
     Workload other = w;
     other.batch = batch;

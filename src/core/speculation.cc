@@ -29,36 +29,40 @@ Deployment draft_deployment(const Draft& draft, const Deployment& target) {
   return d;
 }
 
+namespace {
+
+/// A cycle and what a token of it takes, from the two steps.
+void add_up(Speculated& s, const RangeRule& range) {
+  double sequences = s.verify.tokens_per_second * s.verify.expected.value;
+  s.cycle = s.verify.expected + double(s.length) * s.draft.expected;
+  s.expected = s.cycle / s.accepted;
+  s.low = larger(s.floor, range.low * s.expected);
+  s.high = range.high * s.expected;
+  s.tokens_per_second = sequences / s.expected.value;
+}
+
+}  // namespace
+
 Speculated speculate(const Model& model, const Draft& draft, const Device& device, const Deployment& d,
                      const Workload& w, const Engine& engine, const RangeRule& rule) {
-  RangeRule range = rule.of(model);
   Speculated s;
+  s.length = draft.length;
   Workload checked = w;
   checked.query_tokens = draft.length + 1;
   s.verify = decode_step(model, device, d, checked, engine, rule);
   s.draft = decode_step(draft.model, device, draft_deployment(draft, d), w, engine, rule);
   s.accepted = accepted_tokens(draft.acceptance, draft.length);
   double steps = double(draft.length);
-  s.cycle = s.verify.expected + steps * s.draft.expected;
   s.floor = (s.verify.floor + steps * s.draft.floor) / (steps + 1);
-  s.expected = s.cycle / s.accepted;
-  s.low = larger(s.floor, range.low * s.expected);
-  s.high = range.high * s.expected;
-  s.tokens_per_second = double(w.batch) * double(d.dp) / s.expected.value;
+  add_up(s, rule.of(model));
   return s;
 }
 
 Speculated anchored(Speculated s, double ratio, const RangeRule& range) {
   if (ratio == 1) return s;
-  double before = s.cycle.value;
-  double steps = before > s.verify.expected.value ? (s.cycle - s.verify.expected) / s.draft.expected : 0;
   s.verify = anchored(s.verify, ratio, range);
   s.draft = anchored(s.draft, ratio, range);
-  s.cycle = s.verify.expected + steps * s.draft.expected;
-  s.expected = s.cycle / s.accepted;
-  s.low = larger(s.floor, range.low * s.expected);
-  s.high = range.high * s.expected;
-  s.tokens_per_second *= before / s.cycle.value;
+  add_up(s, range);
   return s;
 }
 

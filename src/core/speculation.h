@@ -18,6 +18,7 @@ struct Draft {
 struct Speculated {
   Step verify;          ///< of the target, over length + 1 tokens a sequence
   Step draft;           ///< one step of the draft
+  i64 length = 0;       ///< tokens drafted a cycle
   double accepted = 1;  ///< tokens a cycle yields for each sequence
   Seconds cycle;        ///< all draft steps and the verification
   Seconds floor;        ///< per token, were every draft accepted

@@ -1,0 +1,26 @@
+#include "catalog/text_file.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "catalog/suggest.h"
+
+namespace kvroof {
+
+std::string read_text_file(const std::string& path, std::string_view expected) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    throw InputError{path + ": is a directory, expected " + std::string(expected) + "\n"};
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw InputError{path + ": can't be opened\n"};
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+void write_text_file(const std::string& path, std::string_view text) {
+  std::ofstream out(path, std::ios::binary);
+  out << text << std::flush;
+  if (!out) throw InputError{path + ": can't be written\n"};
+}
+
+}  // namespace kvroof
