@@ -31,11 +31,11 @@ inline Run shell(const std::string& command) {
 
 /// Runs the binary under test with a shell's words as arguments.
 inline Run run(const std::string& arguments) {
-  return shell("COLUMNS=80 NO_COLOR=1 " KVROOF_BINARY " " + arguments + " 2>&1");
+  return shell("COLUMNS=80 NO_COLOR=1 LC_ALL=C.UTF-8 " KVROOF_BINARY " " + arguments + " 2>&1");
 }
 
 inline Run run_in(const std::string& folder, const std::string& arguments) {
-  return shell("cd '" + folder + "' && COLUMNS=80 NO_COLOR=1 " KVROOF_BINARY " " + arguments + " 2>&1");
+  return shell("cd '" + folder + "' && COLUMNS=80 NO_COLOR=1 LC_ALL=C.UTF-8 " KVROOF_BINARY " " + arguments + " 2>&1");
 }
 
 inline nlohmann::json json_of(const std::string& arguments, int exit_code = 0) {

@@ -44,6 +44,51 @@ TEST_CASE("a record reads as the catalogue does, without prose and defaults") {
   CHECK(device["price"].dump() == R"({"per_hour":2.5})");
 }
 
+TEST_CASE("an entry with a base says only what differs from it") {
+  Catalog catalog = Catalog::built_in();
+  catalog.add_text("mine.yaml",
+                   "devices:\n"
+                   "  h100-sxm:\n"
+                   "    base: h100-sxm\n"
+                   "    memory: [{bandwidth: 2.8TB/s}]\n"
+                   "  cheap:\n"
+                   "    base: h100-sxm\n"
+                   "    price: {per_hour: 1}\n"
+                   "models:\n"
+                   "  wide:\n"
+                   "    base: llama-3.1-8b\n"
+                   "    layers: [{attention: {kv_heads: 32}}]\n");
+  Device before = Catalog::built_in().device("h100-sxm"), slower = catalog.device("h100-sxm");
+  CHECK(slower.memory[0].bandwidth == Bandwidth{2.8e12});
+  CHECK(catalog.device(before.aliases.at(0)).memory[0].bandwidth == Bandwidth{2.8e12});
+  slower.memory[0].bandwidth = before.memory[0].bandwidth;
+  CHECK(record_of(slower) == record_of(before));
+  Device cheap = catalog.device("cheap");
+  CHECK(cheap.price->dollars_per_hour == 1);
+  CHECK(cheap.memory[0].bandwidth == Bandwidth{2.8e12});
+  CHECK(cheap.aliases.empty());
+  CHECK(cheap.kernels.attention.size() == before.kernels.attention.size());
+  CHECK(cheap.kernels.attention == before.kernels.attention);
+  Model wide = catalog.model("wide");
+  CHECK(heads_of(wide.layers[0].attention)->kv == 32);
+  CHECK(wide.layers[0].count == 32);
+  CHECK(catalog.locate("devices", "h100-sxm", {"memory", "0", "bandwidth"}).file == "mine.yaml");
+  CHECK(catalog.locate("devices", "h100-sxm", {"peak", "bf16"}).file == "hardware.yaml");
+  auto refused = [](const char* text) {
+    Catalog c = Catalog::built_in();
+    try {
+      c.add_text("mine.yaml", text);
+      c.device("x");
+    } catch (const InputError& e) { return e.message; }
+    return std::string();
+  };
+  CHECK(refused("devices:\n  x: {base: nosuch}\n").find("base: expected an entry of devices that stands before") !=
+        std::string::npos);
+  CHECK(refused("devices:\n  x: {base: x}\n").find("base: expected an entry") != std::string::npos);
+  CHECK(refused("devices:\n  - id: x\n    base: h100-sxm\n").find("mine.yaml:2:3: expected an id and its fields") == 0);
+  CHECK(refused("devices:\n    x: {base: h100-sxm}\n").find("mine.yaml:2:5: expected an entry, indented by two") == 0);
+}
+
 TEST_CASE("every entry of the catalogue comes back from its record") {
   const Catalog& catalog = Catalog::built_in();
   for (const std::string& id : catalog.ids("models")) {

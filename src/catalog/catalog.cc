@@ -26,6 +26,12 @@ std::vector<Entry> index_entries(const std::string& file, std::string_view text)
   std::string section;
   int number = 0;
   std::size_t entry_begin = 0;
+  bool inside = false;  // an entry of this section
+  auto refuse = [&](int column, const std::string& what, const std::string& hint) {
+    Source source(file, text);
+    source.problem({number, column}, what, hint);
+    source.throw_if_any();
+  };
   auto close = [&](std::size_t end) {
     if (!entries.empty() && entries.back().text.empty())
       entries.back().text = text.substr(entry_begin, end - entry_begin);
@@ -37,18 +43,24 @@ std::vector<Entry> index_entries(const std::string& file, std::string_view text)
     if (!blank && line[0] != ' ') {
       close(begin);
       section = std::string(key_of(line));
+      inside = false;
       if (!is_section(section)) {
-        Source source(file, text);
         std::vector<std::string> words(std::begin(sections), std::end(sections));
         std::optional<std::string> near = nearest(section, words);
-        source.problem({number, 0}, "expected a section: models, devices, classes, kernels, engines or ranges",
-                       near ? "did you mean '" + *near + "'?" : "");
-        source.throw_if_any();
+        refuse(0, "expected a section: models, devices, classes, kernels, engines or ranges",
+               near ? "did you mean '" + *near + "'?" : "");
       }
     } else if (line.size() > 2 && line.substr(0, 2) == "  " && line[2] != ' ' && line[2] != '#') {
       close(begin);
       entry_begin = begin;
-      entries.push_back({section, std::string(key_of(line.substr(2))), file, number, {}});
+      inside = true;
+      std::string id(key_of(line.substr(2)));
+      if (id.empty() || line[2] == '-')
+        refuse(2, "expected an id and its fields, such as 'h100-sxm:'", "entries are a mapping, not a list");
+      entries.push_back({section, id, file, number, {}});
+    } else if (std::size_t text_at = line.find_first_not_of(' ');
+               !blank && !inside && text_at != std::string_view::npos && line[text_at] != '#') {
+      refuse(int(text_at), "expected an entry, indented by two spaces", "such as '  h100-sxm:' under 'devices:'");
     }
     begin = end + 1;
   }
@@ -64,6 +76,53 @@ YAML::Node entry_node(Source& source, const Entry& entry) {
     source.throw_if_any();
   }
   return node;
+}
+
+void lay_over(YAML::Node base, const YAML::Node& over);
+
+/// Mappings by key, lists of as many mappings one by one; anything else takes the place of what was there.
+bool lies_over(YAML::Node below, const YAML::Node& over) {
+  if (!below) return false;
+  if (below.IsMap() && over.IsMap()) {
+    lay_over(below, over);
+    return true;
+  }
+  auto is_map = [](const YAML::Node& n) { return n.IsMap(); };
+  if (!below.IsSequence() || !over.IsSequence() || below.size() != over.size() ||
+      !std::all_of(below.begin(), below.end(), is_map) || !std::all_of(over.begin(), over.end(), is_map))
+    return false;
+  for (std::size_t i = 0; i < over.size(); ++i) lay_over(below[i], over[i]);
+  return true;
+}
+
+void lay_over(YAML::Node base, const YAML::Node& over) {
+  for (const auto& member : over)
+    if (!lies_over(base[member.first.Scalar()], member.second)) base[member.first.Scalar()] = member.second;
+}
+
+/// The entry below that `base: ID` names: of an earlier layer, or above it in the same file. Null without a base.
+const Entry* base_of(Source& source, const Entry& entry, const YAML::Node& node, const std::vector<Entry>& entries) {
+  YAML::Node base = node["base"];
+  if (!base) return nullptr;
+  auto self = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return &e == &entry; });
+  for (auto e = std::make_reverse_iterator(self); base.IsScalar() && e != entries.rend(); ++e)
+    if (e->section == entry.section && same_ignoring_case(e->id, base.Scalar())) return &*e;
+  source.problem(base.Mark(), "base: expected an entry of " + entry.section + " that stands before this one");
+  source.throw_if_any();
+  return nullptr;
+}
+
+/// The entry's fields over those of its base, if it has one. What names the base alone is not inherited.
+YAML::Node merged_node(Source& source, const Entry& entry, const std::vector<Entry>& entries) {
+  YAML::Node node = entry_node(source, entry);
+  const Entry* base = base_of(source, entry, node, entries);
+  if (!base) return node;
+  Source base_source(base->file, base->text, base->first_line);
+  YAML::Node merged = merged_node(base_source, *base, entries);
+  if (!same_ignoring_case(base->id, entry.id)) merged.remove("aliases");
+  node.remove("base");
+  lay_over(merged, node);
+  return merged;
 }
 
 template <class T>
@@ -128,7 +187,7 @@ const Entry* Catalog::find_id(std::string_view section, std::string_view id) con
 const Entry* Catalog::find(std::string_view section, std::string_view name) const {
   if (const Entry* by_id = find_id(section, name)) return by_id;
   for (auto e = entries_.rbegin(); e != entries_.rend(); ++e)
-    if (e->section == section && has_alias(*e, name)) return &*e;
+    if (e->section == section && has_alias(*e, name)) return find_id(section, e->id);  // a later layer's, if it has one
   return nullptr;
 }
 
@@ -158,7 +217,7 @@ const Entry& Catalog::need(std::string_view section, std::string_view name, std:
 Model Catalog::model(std::string_view name) const {
   const Entry& e = need("models", name, "model");
   Source source(e.file, e.text, e.first_line);
-  Model model = read_model(source, e.id, entry_node(source, e));
+  Model model = read_model(source, e.id, merged_node(source, e, entries_));
   source.throw_if_any();
   return model;
 }
@@ -166,7 +225,7 @@ Model Catalog::model(std::string_view name) const {
 Device Catalog::device(std::string_view name) const {
   const Entry& e = need("devices", name, "device");
   Source source(e.file, e.text, e.first_line);
-  YAML::Node node = entry_node(source, e);
+  YAML::Node node = merged_node(source, e, entries_);
   Device device;
   device.id = e.id;
   std::string device_class = node["class"] && node["class"].IsScalar() ? node["class"].Scalar() : "";
@@ -175,6 +234,11 @@ Device Catalog::device(std::string_view name) const {
   if (source.problems().empty()) add_problems(source, node, e.id, device);
   source.throw_if_any();
   device.kernels = kernels(e.id);
+  for (const Entry* of = &e; of && !find_id("kernels", of->id);) {
+    Source below(of->file, of->text, of->first_line);
+    of = base_of(below, *of, entry_node(below, *of), entries_);
+    if (of) device.kernels = kernels(of->id);
+  }
   return device;
 }
 
@@ -183,7 +247,7 @@ KernelTable Catalog::kernels(std::string_view device) const {
   const Entry* e = find_id("kernels", device);
   if (!e) return table;
   Source source(e->file, e->text, e->first_line);
-  ValueReader(source).read_fields(entry_node(source, *e), table, "kernels of '" + e->id + "'");
+  ValueReader(source).read_fields(merged_node(source, *e, entries_), table, "kernels of '" + e->id + "'");
   source.throw_if_any();
   return table;
 }
@@ -192,7 +256,7 @@ Achievable Catalog::family(std::string_view device_class) const {
   const Entry& e = need("classes", device_class, "device class");
   Source source(e.file, e.text, e.first_line);
   Achievable achievable;
-  ValueReader(source).read_fields(entry_node(source, e), achievable, "class '" + e.id + "'");
+  ValueReader(source).read_fields(merged_node(source, e, entries_), achievable, "class '" + e.id + "'");
   source.throw_if_any();
   return achievable;
 }
@@ -200,7 +264,7 @@ Achievable Catalog::family(std::string_view device_class) const {
 Engine Catalog::engine(std::string_view name) const {
   const Entry& e = need("engines", name, "engine");
   Source source(e.file, e.text, e.first_line);
-  YAML::Node node = entry_node(source, e);
+  YAML::Node node = merged_node(source, e, entries_);
   Engine engine;
   ValueReader(source).read_fields(node, engine, "engine '" + e.id + "'");
   engine.id = e.id;
@@ -235,7 +299,7 @@ RangeRule Catalog::range_named(std::string_view name) const {
   const Entry& e = need("ranges", name, "range");
   Source source(e.file, e.text, e.first_line);
   RangeEntry entry;
-  ValueReader(source).read_fields(entry_node(source, e), entry, "range '" + e.id + "'");
+  ValueReader(source).read_fields(merged_node(source, e, entries_), entry, "range '" + e.id + "'");
   source.throw_if_any();
   return entry.rule;
 }
@@ -282,6 +346,17 @@ Location Catalog::locate(std::string_view section, std::string_view name, const 
   Source source(entry->file, entry->text, entry->first_line);
   YAML::Node node = entry_node(source, *entry);
   Reached at = reach(node, field, 0);
+  // A field the entry doesn't have itself is its base's.
+  while (at.depth < field.size()) {
+    const Entry* base = base_of(source, *entry, node, entries_);
+    if (!base) break;
+    Source below(base->file, base->text, base->first_line);
+    YAML::Node of_base = entry_node(below, *base);
+    Reached there = reach(of_base, field, 0);
+    if (there.depth <= at.depth) break;
+    entry = base, source = below, at = there;
+    node.reset(of_base);
+  }
   bool inherited = section == "devices" && at.depth < field.size() && field[0] == "achievable" && node["class"];
   if (const Entry* of_class = inherited ? find("classes", node["class"].Scalar()) : nullptr) {
     Source class_source(of_class->file, of_class->text, of_class->first_line);

@@ -28,8 +28,19 @@ int edit_distance(std::string_view first, std::string_view second) {
   return d[a.size()][b.size()];
 }
 
+namespace {
+/// Letters and digits alone, in lower case.
+std::string bare(std::string_view text) {
+  std::string kept = lower(text);
+  std::erase_if(kept, [](char c) { return c == '-' || c == '_' || c == '.' || c == ' '; });
+  return kept;
+}
+}  // namespace
+
 std::optional<std::string> nearest(std::string_view text, std::span<const std::string> words) {
   if (text.size() > 200) return std::nullopt;
+  for (const std::string& word : words)  // rtx-4090 is rtx4090, not rtx-4090-d
+    if (bare(word) == bare(text)) return word;
   const std::string* best = nullptr;
   for (const std::string& word : words)
     if (text.size() >= 4 && word.size() > text.size() &&

@@ -21,6 +21,7 @@ struct FigureRequest {
   CacheOptions cache;
   DeploymentOptions layout;
   std::string weights;
+  std::vector<std::string> tables;         ///< of measured figures
   std::vector<std::string> left_out = {};  ///< what could not be drawn, and why
 };
 

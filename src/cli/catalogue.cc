@@ -237,6 +237,7 @@ Document show_model(const Catalog& catalog, const std::string& name) {
 Document show_device(const Catalog& catalog, const std::string& name) {
   Device d = find_device(name, catalog);
   Document doc;
+  doc.yaml = yaml_entry(d);
   Facts facts;
   doc.json = {{"schema_version", 1},     {"command", "hardware show"}, {"id", d.id},        {"name", d.name},
               {"class", d.device_class}, {"aliases", d.aliases},       {"source", d.source}};

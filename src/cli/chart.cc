@@ -23,7 +23,7 @@ namespace {
 
 struct ChartOptions {
   std::string name;
-  std::vector<std::string> models, devices;
+  std::vector<std::string> models, devices, tables;
   std::string context, batch, weights, format, file;
   CatalogOptions catalog;
   CacheOptions cache;
@@ -111,7 +111,9 @@ int run(const ChartOptions& o) {
                         pieces_of("--kv-dtype", o.cache.kv_dtype),
                         o.cache,
                         o.layout,
-                        o.weights};
+                        o.weights,
+                        o.tables};
+  if (!o.tables.empty() && o.name != "validation") throw InputError{"--measured: is for the chart 'validation'\n"};
   if (request.kv_formats.size() > 1 && o.name != "kv-by-kind")
     throw InputError{"--kv-dtype: this chart takes one format; kv-by-kind takes a list\n"};
   if (request.kv_formats.size() > 1) request.cache.kv_dtype = request.kv_formats[0];
@@ -158,6 +160,8 @@ void add_chart(CLI::App& app, int& exit_code) {
   app.add_option("--batch", o->batch, "sequences decoded together, or a list")->option_text("N[,...]");
   app.add_option("--weights", o->weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...")
       ->option_text("FORMAT");
+  app.add_option("--measured", o->tables, "tables of measured figures, for the chart 'validation'")
+      ->option_text("FILE...");
   app.add_option("--format", o->format, "svg, png, csv or json (default: as the file's name ends, else svg)")
       ->check(CLI::IsMember({"svg", "png", "csv", "json"}))
       ->option_text("FORMAT");

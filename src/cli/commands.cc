@@ -11,6 +11,7 @@ std::span<const Command> commands() {
       {"sweep", "estimates over lists and ranges of any option, one row a point", add_sweep},
       {"compare", "estimates side by side, and which parts make the difference", add_compare},
       {"chart", "charts of caches, memory and speed as SVG, PNG or data", add_chart},
+      {"report", "pages whose figures, tables and charts are asked for again, or compared", add_report},
       {"validate", "predictions beside what was measured, per class and row by row", add_validate},
       {"train", "what fewer KV heads change in training: memory and flops", add_train},
       {"uptrain", "what it costs to give a model fewer KV heads, and when it pays", add_uptrain},

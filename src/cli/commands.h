@@ -23,6 +23,7 @@ void add_sweep(CLI::App& app, int& exit_code);
 void add_compare(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 void add_chart(CLI::App& app, int& exit_code);
+void add_report(CLI::App& app, int& exit_code);
 void add_validate(CLI::App& app, int& exit_code);
 void add_fit(CLI::App& app, int& exit_code);
 void add_train(CLI::App& app, int& exit_code);

@@ -32,6 +32,10 @@ struct Side {
   Step step;
   std::optional<Serving> serving;
 
+  /// The step asked for; under a load that of the sequences decoding at once.
+  Step decoding() const {
+    return serving && serving->stable ? setup.step(std::max<i64>(1, std::llround(serving->decoding))) : step;
+  }
   Outcome outcome() const {
     bool fits = memory.fits;
     return {setup, memory, fits ? &step : nullptr, fits && serving && serving->stable ? &*serving : nullptr,
@@ -179,10 +183,11 @@ Json json_of(const Difference& d) {
 }
 
 void add_rows(Table& table, const Difference& d, double whole, const std::string& indent) {
-  if (d.value() == 0 && !indent.empty()) return;
+  if (std::abs(d.value()) <= 1e-9 * std::abs(whole) && !indent.empty()) return;  // the rounding of sums
   std::string change = (d.value() > 0 ? "+" : "") + measured(d.value(), d.measure);
   table.rows.push_back({indent + d.label, measured(d.a, d.measure), measured(d.b, d.measure), change,
                         whole == 0 ? "" : percent(d.value() / whole)});
+  table.shares.push_back(whole == 0 ? 0 : d.value() / whole);
   bool tells_more = d.parts.size() > 1 || (d.parts.size() == 1 && indent.empty());
   if (tells_more)
     for (const Difference& part : d.parts) add_rows(table, part, whole, indent + "  ");
@@ -200,13 +205,16 @@ void ComparePage::add_difference(const Side& b, const char* key, const std::stri
 void ComparePage::differences(const Side& b) {
   const Side& a = sides.front();
   if (a.memory.fits && b.memory.fits) {
-    Difference d = difference(explain_step(a.step), explain_step(b.step));
+    Step of_a = a.decoding(), of_b = b.decoding();
+    Difference d = difference(explain_step(of_a), explain_step(of_b));
+    std::string batch = of_a.batch == of_b.batch ? fmt::format(" at batch {}", of_a.batch)
+                                                 : fmt::format(" (batch {}, A's {})", of_b.batch, of_a.batch);
     add_difference(b, "step",
-                   d.value() == 0 ? fmt::format("{}'s step takes as long as A's", b.letter)
-                                  : fmt::format("Why {}'s step is {} {}", b.letter, duration({std::abs(d.value())}),
-                                                d.value() < 0 ? "shorter" : "longer"),
+                   d.value() == 0 ? fmt::format("{}'s step{} takes as long as A's", b.letter, batch)
+                                  : fmt::format("Why {}'s step{} is {} {}", b.letter, batch,
+                                                duration({std::abs(d.value())}), d.value() < 0 ? "shorter" : "longer"),
                    d);
-    bool overlap = a.step.low <= b.step.high && b.step.low <= a.step.high;
+    bool overlap = of_a.low <= of_b.high && of_b.low <= of_a.high;
     if (overlap && d.value() != 0)
       doc.blocks.push_back(Paragraph{"The 80 % ranges overlap: which of them is faster is likely, not sure."});
   }

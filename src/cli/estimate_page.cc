@@ -163,9 +163,22 @@ void EstimatePage::parts() {
     }
     Bytes moved = shown.back()->parts[i].bytes;
     row.push_back(moved.value > 0 ? size(moved) : "-");
+    table.shares.push_back(shown.back()->parts[i].seconds / shown.back()->expected);
     table.rows.push_back(row);
   }
   doc.blocks.push_back(table);
+}
+
+/// What sets the engine's KV format, with a space before it; empty where nothing need be said, none where it has no
+/// such.
+std::optional<std::string> kv_flag_of(const Setup& s) {
+  const Format &key = s.d.cache.key, &value = s.d.cache.value;
+  bool wide = key == value && (key.name == "bf16" || key.name == "fp16");
+  if (wide || s.engine.command.empty()) return "";
+  if (s.engine.layout == Layout::cells) return fmt::format(" -ctk {} -ctv {}", key.name, value.name);
+  bool eight = (key.name == "fp8" || key.name == "fp8_ds_mla") && key == value;
+  if (!eight) return std::nullopt;
+  return s.engine.kv_flag.empty() ? "" : " " + s.engine.kv_flag;
 }
 
 /// What a draft model makes of the same batches.
@@ -292,8 +305,12 @@ void EstimatePage::notes() {
     lines.lines.push_back(
         fmt::format("notes on the device's figures ({}): kvroof hardware {}", s.device.notes.size(), s.device.id));
   for (const std::string& note : s.model.notes) lines.lines.push_back(s.model.id + ": " + note);
-  if (!s.engine.command.empty() && memory.fits && !reshaped) {
-    std::string command = s.engine.command;
+  std::optional<std::string> kv_flag = kv_flag_of(s);
+  if (!kv_flag)
+    lines.lines.push_back(fmt::format("{} isn't known to keep a cache in {}: the bytes are the format's all the same",
+                                      s.engine.id, cache_format_of(s.d.cache)));
+  if (!s.engine.command.empty() && memory.fits && !reshaped && kv_flag) {
+    std::string command = s.engine.command + *kv_flag;
     auto fill = [&](const std::string& key, const std::string& value) {
       for (std::size_t at; (at = command.find(key)) != std::string::npos;) command.replace(at, key.size(), value);
     };
@@ -303,11 +320,10 @@ void EstimatePage::notes() {
     fill("{context}", std::to_string(s.w.context));
     if (s.d.memory_fraction && !s.engine.fraction_flag.empty())
       command += fmt::format(" {} {}", s.engine.fraction_flag, significant(*s.d.memory_fraction, 3));
-    if (s.d.cache.key == format("fp8") && !s.engine.kv_flag.empty()) command += " " + s.engine.kv_flag;
-    if (s.d.weights) command += fmt::format("  (with a checkpoint in {})", s.d.weights->name);
-    lines.lines.push_back("to check: " + command);
-    lines.lines.push_back(
-        fmt::format("its log line: \"{}\"; predicted {} tokens", s.engine.log_line, count(double(memory.max_tokens))));
+    lines.lines.push_back(fmt::format("to check, run this{}; its log line: \"{}\", predicted {} tokens",
+                                      s.d.weights ? fmt::format(" with a checkpoint in {}", s.d.weights->name) : "",
+                                      s.engine.log_line, count(double(memory.max_tokens))));
+    lines.lines.push_back("$ " + command);
   }
   doc.json["notes"] = lines.lines;
   doc.blocks.push_back(Heading{"Notes"});

@@ -42,7 +42,10 @@ std::span<const Figure> figures() {
       {"step-breakdown", "where the milliseconds of a decode step go, by batch", step_breakdown},
       {"memory-breakdown", "what a device's memory is used for, and what is left for KV", memory_breakdown},
       {"gap-mha-gqa-by-device", "how much slower MHA is than GQA on each GPU and ASIC", gap_mha_gqa_by_device},
+      {"speedup-vs-context", "how much faster GQA and MQA decode than MHA, by context and batch", speedup_vs_context},
       {"concurrency-vs-context", "sequences that fit against their length", concurrency_vs_context},
+      {"cost", "dollars a million tokens against a user's speed, by device", cost},
+      {"validation", "predicted against measured tokens/s, with 80 % ranges (needs --measured)", validation},
   };
   return table;
 }

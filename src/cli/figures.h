@@ -29,6 +29,11 @@ Chart throughput_vs_batch(FigureRequest& request);
 Chart tokens_per_user(FigureRequest& request);
 Chart step_breakdown(FigureRequest& request);
 Chart gap_mha_gqa_by_device(FigureRequest& request);
+Chart speedup_vs_context(FigureRequest& request);
+// Money: cost_figure.cc.
+Chart cost(FigureRequest& request);
+// Against the clock: validation_figure.cc.
+Chart validation(FigureRequest& request);
 // Intensity: roofline_figure.cc.
 Chart roofline(FigureRequest& request);
 

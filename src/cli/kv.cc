@@ -195,6 +195,7 @@ void Page::same_shape() {
     Json row = {{"kind", v.kind}, {"own", own}};
     row.update(figures_of(v.model, d, longest));
     as.rows.push_back(comparison_row(v.kind, row, mha, own ? "its own" : ""));
+    as.shares.push_back(row["bytes"].get<double>() / mha);
     j.push_back(row);
   }
   doc.blocks.push_back(Heading{fmt::format("The same shape as, {} tokens", count(double(longest)))});
@@ -216,6 +217,7 @@ void Page::by_format() {
     row.update(figures_of(model, other, longest));
     bool own = d.cache.key == other.cache.key && d.cache.value == other.cache.value;
     table.rows.push_back(comparison_row(std::string(name), row, reference, own ? "as asked" : ""));
+    table.shares.push_back(row["bytes"].get<double>() / reference);
     j.push_back(row);
   }
   doc.blocks.push_back(Heading{fmt::format("Formats of keys and values, {} tokens", count(double(longest)))});

@@ -142,6 +142,9 @@ void take_device(LogSetup& s, const EngineLog& log, const std::string& hardware,
   if (known) s.device = *known;
   s.sized = known || log.total;
   if (!s.sized) return;
+  bool named = known && !log.device.empty();
+  if (known && hardware.empty() && !named)
+    s.assumed.push_back("the log doesn't name the device: taken by its memory; --hardware says another");
   if (log.total) {
     if (!known) s.device.name = "a device";
     s.device.memory.resize(1);  // what the engine saw is one memory, whatever lies behind it

@@ -1,79 +1,13 @@
-// kvroof: a table of contents. Parse, run one command, and the only place that catches and exits.
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
+// kvroof, the program.
 #include <csignal>
 #include <iostream>
 
-#include "catalog/suggest.h"
-#include "cli/commands.h"
-#include "cli/settings.h"
-#include "cli/version.h"
-
-namespace kvroof {
-namespace {
-
-/// Words the user typed that no option or command has, with the nearest that one does.
-std::string unknown_word(CLI::App& app, const std::string& word) {
-  CLI::App* where = &app;
-  for (CLI::App* sub : app.get_subcommands()) where = sub;
-  std::vector<std::string> known;
-  for (const CLI::Option* option : where->get_options())
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  if (where == &app)
-    for (const Command& c : commands()) known.emplace_back(c.name);
-  std::string bare = word.substr(0, word.find('='));
-  bool is_option = !bare.empty() && bare[0] == '-';
-  std::string message = std::string("unknown ") +
-                        (is_option       ? "option"
-                         : where == &app ? "command"
-                                         : "argument") +
-                        " '" + bare + "'";
-  if (std::optional<std::string> near = nearest(bare, known)) message += "; did you mean '" + *near + "'?";
-  return message + "\n";
-}
-
-int run(int argc, char** argv) {
-  CLI::App app(
-      "KV-cache size and decode speed of LLM inference, before you rent the GPU.\n\n"
-      "  kvroof kv llama-3.1-8b\n"
-      "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --context 8k\n",
-      "kvroof");
-  app.set_version_flag("--version", version_line());
-  app.require_subcommand(0, 1);
-  app.get_formatter()->column_width(34);
-  int exit_code = 0;
-  for (const Command& command : commands()) {
-    CLI::App* sub = app.add_subcommand(command.name, command.summary);
-    command.add(*sub, exit_code);
-  }
-  try {
-    bool asks_for_help = argc < 2 || argv[1][0] == '-';  // which a broken settings file must not be in the way of
-    if (!asks_for_help) set_defaults(settings_of(app), app);
-    app.parse(argc, argv);
-    if (app.get_subcommands().empty()) std::cout << app.help() << std::flush;
-  } catch (const CLI::ExtrasError&) {
-    std::vector<std::string> extras = app.remaining(true);
-    std::cerr << "kvroof: " << unknown_word(app, extras.empty() ? "" : extras.front());
-    return 2;
-  } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);
-    std::cerr << "kvroof: " << e.what() << "\n  --help shows what is expected\n";
-    return 2;
-  } catch (const InputError& e) {
-    std::cerr << "kvroof: " << e.message;
-    return 2;
-  }
-  return exit_code;
-}
-
-}  // namespace
-}  // namespace kvroof
+#include "cli/program.h"
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);  // `| head` ends us quietly
   try {
-    return kvroof::run(argc, argv);
+    return kvroof::run_program({argv + 1, argv + argc});
   } catch (const std::exception& e) {
     std::cerr << "kvroof: " << e.what() << "\n";
     return 2;

@@ -169,7 +169,9 @@ Model find_model(const std::string& name, const Catalog& catalog) {
     return from_config(path, path.filename() == "config.json" ? folder : path.stem().string());
   }
   bool looks_like_a_path = name.find('/') != std::string::npos || name == "." || name == "..";
-  if (looks_like_a_path && is_folder(name)) return from_folder(name);
+  if (is_folder(name) && (looks_like_a_path || !catalog.has("models", name))) return from_folder(name);
+  if (name.starts_with("./") || name.starts_with("../") || name.starts_with("/"))
+    throw InputError{name + ": no such file or folder\n"};
   if (!catalog.has("models", name))
     if (std::optional<fs::path> snapshot = hub_snapshot(name)) return from_folder(*snapshot);
   Model model = catalog.model(name);

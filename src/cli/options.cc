@@ -28,6 +28,16 @@ int terminal_width() {
   return 80;
 }
 
+/// The first of the locale's variables that is set decides.
+bool shows_utf8() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"})
+    if (const char* value = std::getenv(name); value && *value) {
+      std::string locale = lower(value);
+      return locale.find("utf-8") != std::string::npos || locale.find("utf8") != std::string::npos;
+    }
+  return false;
+}
+
 bool wants_color(const OutputOptions& options) {
   if (options.color != "auto") return options.color == "always";
   const char* term = std::getenv("TERM");
@@ -413,7 +423,7 @@ void Sink::finish() {
   if (!stream_) throw InputError{name_ + ": can't be written\n"};
 }
 
-TextStyle style_of(const OutputOptions& options) { return {terminal_width(), wants_color(options)}; }
+TextStyle style_of(const OutputOptions& options) { return {terminal_width(), wants_color(options), shows_utf8()}; }
 
 void print(const Document& document, const OutputOptions& options) {
   if (document.yaml.empty()) refuse_yaml(options);

@@ -108,6 +108,13 @@ void Page::reasons_for_it(Notes& notes) const {
                                     c.capacity > (i64(1) << 40) ? "any number of" : count(double(c.capacity)),
                                     significant(c.serving.running / double(c.d.dp), 3)));
   notes.lines.push_back(fmt::format("basis of its times: {}", name_of(c.serving.basis)));
+  if (!r.demand.pessimistic && r.demand.tpot && *r.demand.tpot < c.serving.tpot_high)
+    notes.lines.push_back(
+        fmt::format("the upper end of TPOT's range, {}, misses the limit; --confidence p90 plans for it",
+                    duration(c.serving.tpot_high)));
+  if (const std::optional<Price>& price = r.offers[first].device.price)
+    notes.lines.push_back(fmt::format("its price: {}/h a device{}", money(price->dollars_per_hour),
+                                      price->source.empty() ? "" : ", " + price->source));
 }
 
 void Page::chosen() {
@@ -140,8 +147,8 @@ void Page::table_of(const std::string& title, const std::vector<std::size_t>& of
   bool formats = chooses_formats(r);
   Table table{{"~device", "count", "<layout"}, {}};
   if (formats) table.columns.emplace_back("<weights / KV");
-  table.columns.emplace_back("TPOT");
-  if (r.demand.serves()) table.columns.emplace_back("TTFT");
+  table.columns.emplace_back(r.demand.pessimistic ? "TPOT p90" : "TPOT");
+  if (r.demand.serves()) table.columns.emplace_back(r.demand.pessimistic ? "TTFT p90" : "TTFT");
   if (priced) table.columns.emplace_back("$/h");
   bool compares = r.objective == Objective::cost && !p.ranking.empty();
   if (compares) table.columns.emplace_back("wins below");
@@ -195,7 +202,8 @@ void Page::misses() {
 void Page::nearest_wish() {
   std::vector<std::string> wishes = nearest_wishes(r, p);
   if (wishes.empty()) return;
-  doc.blocks.push_back(Heading{"It can't be done. What could be"});
+  doc.blocks.push_back(Heading{p.unpriced.empty() ? "It can't be done. What could be"
+                                                  : "Nothing whose price is known can do it. What could be"});
   doc.blocks.push_back(Notes{wishes});
 }
 
@@ -203,22 +211,31 @@ void Page::commands() {
   Notes notes;
   for (const std::vector<std::size_t>* offers : {&p.ranking, &p.unpriced})
     for (std::size_t i = 0; i < std::min(offers->size(), rows_shown); ++i)
-      notes.lines.push_back(command_of(r, p, (*offers)[i]));
+      notes.lines.push_back("$ " + command_of(r, p, (*offers)[i]));
   if (notes.lines.empty()) return;
   doc.blocks.push_back(Heading{"The estimate behind each row"});
   doc.blocks.push_back(notes);
 }
 
 /// Several models: a line each.
-void summary(const PlanRequest& r, const std::vector<ModelPlan>& plans, Document& doc) {
+void summary(const std::vector<ModelPlan>& plans, Document& doc) {
+  const PlanRequest& r = *plans.front().request;
   doc.blocks.push_back(Heading{"For " + demand_words(r.demand)});
   doc.blocks.push_back(Facts{{{"limits", limit_words(r.demand)}, {"wanted", objective_words(r.objective)}}});
   Table table{{"~model", "~device", "count", "<layout", "<weights / KV", "TPOT", "$/h"}, {}};
   Notes reasons;
+  i64 devices = 0;
+  std::optional<double> total = 0.0;
   for (const ModelPlan& p : plans) {
     const std::vector<std::size_t>& able = p.ranking.empty() ? p.unpriced : p.ranking;
-    if (able.empty()) {
-      std::size_t nearest = failing(r, p)[0];
+    if (!can_be_done(p)) {
+      std::vector<std::size_t> missed = failing(r, p);
+      if (missed.empty()) {
+        table.rows.push_back({p.model.id, "-", "", "", "", "", ""});
+        reasons.lines.push_back(fmt::format("{}: no price is known of what could", p.model.id));
+        continue;
+      }
+      std::size_t nearest = missed[0];
       table.rows.push_back({p.model.id, "-", "", "", "", "", ""});
       reasons.lines.push_back(
           fmt::format("{}: {}, {}", p.model.id, r.offers[nearest].device.id, reason(p.devices[nearest].miss)));
@@ -229,8 +246,12 @@ void summary(const PlanRequest& r, const std::vector<ModelPlan>& plans, Document
     table.rows.push_back({p.model.id, r.offers[able[0]].device.id, std::to_string(c.devices()),
                           layout_words(c.d, c.spare), format_words(p.model, c.d), duration(tpot_of(r, c.serving)),
                           cost ? fmt::format("{:.2f}", *cost) : "-"});
+    devices += c.devices();
+    total = cost && total ? std::optional(*total + *cost) : std::nullopt;
   }
   doc.blocks.push_back(table);
+  doc.blocks.push_back(Paragraph{fmt::format("In all {} device{}{}", devices, devices == 1 ? "" : "s",
+                                             total ? fmt::format(", {}/h", money(*total)) : "")});
   if (reasons.lines.empty()) return;
   doc.blocks.push_back(Heading{"What can't be served, and the nearest it came"});
   doc.blocks.push_back(reasons);
@@ -255,7 +276,7 @@ std::string reason(const Miss& m) {
 
 std::vector<std::string> nearest_wishes(const PlanRequest& r, const ModelPlan& p) {
   std::vector<std::string> wishes;
-  if (!p.ranking.empty() || !p.unpriced.empty()) return wishes;
+  if (can_be_done(p)) return wishes;
   Obstacle last = Obstacle::none;
   for (std::size_t i : failing(r, p)) {
     const Miss& m = p.devices[i].miss;
@@ -274,12 +295,14 @@ std::vector<std::string> nearest_wishes(const PlanRequest& r, const ModelPlan& p
   return wishes;
 }
 
-Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans) {
+Document page_of(const std::vector<ModelPlan>& plans) {
   Document doc;
-  doc.json = {{"schema_version", 1}, {"command", "plan"}, {"objective", objective_words(request.objective)}};
-  if (plans.size() > 1) summary(request, plans, doc);
+  const PlanRequest& first = *plans.front().request;
+  doc.json = {{"schema_version", 1}, {"command", "plan"}, {"objective", objective_words(first.objective)}};
+  if (plans.size() > 1) summary(plans, doc);
   for (const ModelPlan& plan : plans) {
     Document unused;
+    const PlanRequest& request = *plan.request;
     Page page{request, plan, plans.size() == 1 ? doc : unused};
     page.head();
     page.chosen();

@@ -24,6 +24,20 @@ double score(const PlanRequest& r, const Offer& offer, const Choice& c) {
   return 0;
 }
 
+bool can_be_done(const ModelPlan& p) {
+  return !p.ranking.empty() || (!p.unpriced.empty() && !p.request->demand.dollars_per_hour);
+}
+
+PlanRequest left_after(const ModelPlan& p) {
+  PlanRequest left = *p.request;
+  if (p.ranking.empty()) return left;
+  Offer& taken = left.offers[p.ranking[0]];
+  const Choice& choice = *p.devices[p.ranking[0]].best;
+  taken.most -= choice.devices();
+  if (left.demand.dollars_per_hour) *left.demand.dollars_per_hour -= dollars(taken, choice).value_or(0);
+  return left;
+}
+
 void rank(ModelPlan& plan, const PlanRequest& r) {
   for (std::size_t i = 0; i < r.offers.size(); ++i) {
     if (!plan.devices[i].best) continue;

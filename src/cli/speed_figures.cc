@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "cli/figures.h"
+#include "core/cache.h"
 #include "render/number.h"
 
 namespace kvroof {
@@ -182,6 +183,51 @@ Chart gap_mha_gqa_by_device(FigureRequest& request) {
               bars};
   chart.notes.push_back(
       "Each device count is the fewest (a power of two) on which the MHA shape fits; GQA runs on as many.");
+  return chart;
+}
+
+Chart speedup_vs_context(FigureRequest& request) {
+  if (request.models.size() > 1 || request.devices.size() > 1)
+    throw InputError{"chart speedup-vs-context: takes one model and one device\n"};
+  std::vector<i64> contexts = request.contexts, batches = request.batches;
+  if (contexts.empty()) contexts = {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
+  if (batches.empty()) batches = {1, 8, 64};
+  Workload w{.context = 4096, .batch = 1};
+  std::vector<Setup> cases = cases_of(request, {"llama-2-7b"}, {"b200-sxm"}, w);
+  Plot plot{
+      {.title = "tokens of context", .key = "context_tokens", .unit = AxisUnit::tokens, .log = true, .noun = "tokens"},
+      {.title = "step time as MHA over step time", .key = "ratio", .unit = AxisUnit::times, .log = true},
+      {},
+      false};
+  Chart chart{"speedup-vs-context", "Fewer KV heads", "", {}, plot};
+  if (cases.empty()) return chart;
+  const Setup& c = cases[0];
+  std::vector<Kind> kinds = kinds_for(c.model);
+  auto expected = [&](const Kind& kind, i64 context, i64 batch) -> std::optional<double> {
+    Setup as = c;
+    as.model = kind.model;
+    as.w = {.context = context, .batch = batch};
+    if (!as.possible() || as.memory().max_sequences < batch) return std::nullopt;
+    return as.step(batch).expected.value;
+  };
+  std::string bytes;
+  for (std::size_t k = 1; k < kinds.size(); ++k) {
+    if (kinds[k].name == "MLA") continue;
+    double fewer = cache_per_token(kinds[0].model, c.d) / cache_per_token(kinds[k].model, c.d);
+    bytes += (bytes.empty() ? "" : ", ") + fmt::format("{} caches {} less", kinds[k].name, ratio(fewer));
+    for (i64 batch : batches) {
+      Series s{.name = fmt::format("{}, batch {}", kinds[k].name, batch)};
+      for (i64 context : contexts)
+        if (auto mha = expected(kinds[0], context, batch), fewer_heads = expected(kinds[k], context, batch);
+            mha && fewer_heads)
+          s.points.push_back({.x = double(context), .y = *mha / *fewer_heads});
+      if (!s.points.empty()) plot.series.push_back(s);
+    }
+  }
+  chart.title = fmt::format("Faster with fewer KV heads: {} on {}", c.model.name, devices_name(c));
+  chart.subtitle = bytes + engine_words(cases);
+  chart.notes.push_back("A curve ends where MHA no longer fits.");
+  chart.body = plot;
   return chart;
 }
 

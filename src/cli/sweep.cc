@@ -226,7 +226,7 @@ std::string opening(const Sheet& sheet, i64 points) {
       json["fixed"][axis.name] = axis.values[0];
       fixed += (fixed.empty() ? "" : ", ") + axis.name + " " + axis.values[0];
     }
-  std::vector<std::string> headings = {fmt::format("{} points", count(double(points)))};
+  std::vector<std::string> headings = {fmt::format("{} point{}", count(double(points)), points == 1 ? "" : "s")};
   if (!fixed.empty()) headings.push_back(fixed);
   return sheet.writer.open(headings, json);
 }

@@ -185,6 +185,7 @@ int run(const UptrainOptions& o) {
               {"hardware", before.device.id},
               {"kv_heads", heads},
               {"pretraining_tokens", tokens},
+              {"uptraining_tokens", tokens * share},
               {"uptraining_flops", flops.value},
               {"device_seconds", device_time.value},
               {"dollars", price > 0 ? Json(price * device_time.value / 3600) : Json(nullptr)},

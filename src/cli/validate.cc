@@ -12,7 +12,6 @@
 #include "catalog/text_file.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "render/chart.h"
 #include "render/number.h"
 
 namespace kvroof {
@@ -49,7 +48,7 @@ struct ValidateOptions {
   OutputOptions output;
   CatalogOptions catalog;
   std::vector<std::string> files;
-  std::string rows, chart;
+  std::string rows;
   i64 worst = 8;
 };
 
@@ -188,10 +187,7 @@ int run(const ValidateOptions& o) {
   for (const std::string& file : o.files) {
     MeasuredTable table = MeasuredTable::read(file);
     const TableKind& kind = kind_of(table);
-    std::vector<Prediction> more = kind.predict(table, catalog);
-    for (Prediction& p : more)
-      if (p.skipped.empty() && !(p.measured && std::isfinite(*p.measured) && *p.measured >= 0))
-        p.skipped = "no figure was measured";
+    std::vector<Prediction> more = predict(table, catalog);
     std::vector<Score> scores = scores_of(more);
     doc.blocks.push_back(Heading{fmt::format("{}: {} rows of {}", file, more.size(), kind.name)});
     doc.json["files"].push_back({{"file", file}, {"kind", kind.name}, {"rows", more.size()}});
@@ -209,12 +205,19 @@ int run(const ValidateOptions& o) {
   doc.blocks.push_back(legend);
   add_worst(doc, predictions, o.worst);
   if (!o.rows.empty()) write_rows(o.rows, predictions);
-  if (!o.chart.empty()) write_text_file(o.chart, draw(validation_chart(predictions)).svg);
   print(doc, o.output);
   return 0;
 }
 
 }  // namespace
+
+std::vector<Prediction> predict(const MeasuredTable& table, const Catalog& catalog) {
+  std::vector<Prediction> predictions = kind_of(table).predict(table, catalog);
+  for (Prediction& p : predictions)
+    if (p.skipped.empty() && !(p.measured && std::isfinite(*p.measured) && *p.measured >= 0))
+      p.skipped = "no figure was measured";
+  return predictions;
+}
 
 double quantile(std::vector<double> values, double q) {
   std::sort(values.begin(), values.end());
@@ -245,7 +248,6 @@ void add_validate(CLI::App& app, int& exit_code) {
                  "write one line per row: measured, predicted, low, high, "
                  "basis, status")
       ->option_text("FILE");
-  app.add_option("--chart", o->chart, "draw predicted against measured tokens/s (SVG)")->option_text("FILE");
   app.add_option("--worst", o->worst, "how many of the rows furthest off to show (default 8)")->option_text("N");
   add_options(app, o->catalog);
   add_options(app, o->output);

@@ -30,9 +30,9 @@ std::vector<Prediction> predict_attention(const MeasuredTable& table, const Cata
 std::vector<Prediction> predict_linears(const MeasuredTable& table, const Catalog& catalog);
 std::vector<Prediction> predict_collectives(const MeasuredTable& table, const Catalog& catalog);
 
-/// Predicted against measured tokens/s, of the decode tables among them.
-struct Chart;
-Chart validation_chart(const std::vector<Prediction>& predictions);
+/// Whichever of them the table is for; its columns tell. Throws InputError.
+std::vector<Prediction> predict(const MeasuredTable& table, const Catalog& catalog);
+
 /// The value that a share q of them lies below; 0 of none.
 double quantile(std::vector<double> values, double q);
 /// One line per prediction: id, metric, measured, predicted, low, high, basis, status. Throws InputError.

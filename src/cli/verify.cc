@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -96,6 +97,9 @@ void add_blocks(Document& doc, const Checked& c) {
   }
   for (const Comparison& row : c.check.rows)
     if (!row.cause.empty()) notes.lines.push_back(row.quantity + ": " + row.cause);
+  auto of_room = [](const Comparison& row) { return row.tie == Tie::exact && row.unit == LoggedUnit::tokens; };
+  if (std::any_of(c.check.rows.begin(), c.check.rows.end(), of_room))
+    notes.lines.emplace_back("KV tokens and concurrency are what the logged room should hold, to the block");
   notes.lines.insert(notes.lines.end(), c.check.notes.begin(), c.check.notes.end());
   if (c.log.starts > 1)
     notes.lines.push_back(fmt::format("the log holds {} starts; the last is compared", c.log.starts));

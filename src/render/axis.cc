@@ -154,6 +154,7 @@ std::string tick_text(const Axis& axis, double value) {
     case AxisUnit::seconds: return value == 0 ? "0" : duration(Seconds{value});
     case AxisUnit::flop_rate: return value == 0 ? "0" : flop_rate(FlopRate{value});
     case AxisUnit::times: return significant(value, 3) + "x";
+    case AxisUnit::dollars: return value == 0 ? "0" : "$" + thousands(value);
     case AxisUnit::number: break;
   }
   return thousands(value);
@@ -177,6 +178,7 @@ std::string words_of(const Axis& axis, double value) {
     case AxisUnit::seconds: return duration(Seconds{value});
     case AxisUnit::flop_rate: return flop_rate(FlopRate{value});
     case AxisUnit::times: return ratio(value);
+    case AxisUnit::dollars: return money(value);
     case AxisUnit::number: break;
   }
   return significant(value) + noun;

@@ -8,7 +8,7 @@ namespace kvroof {
 
 /// What an axis counts, which decides its ticks and words. `number` takes k, M and B as thousands; `tokens` and
 /// `doublings` tick in powers of two (tokens: 8k = 8,192); a bandwidth-like rate is a `number` with a noun.
-enum class AxisUnit { number, doublings, tokens, bytes, seconds, flop_rate, times };
+enum class AxisUnit { number, doublings, tokens, bytes, seconds, flop_rate, times, dollars };
 
 /// Values are in base units. `key` names the column in csv and json (`cache_bytes`).
 struct Axis {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "render/bar.h"
 #include "render/number.h"
 
 namespace kvroof {
@@ -69,6 +71,15 @@ std::string without_trailing_spaces(std::string line) {
   return line;
 }
 
+bool is_command(const std::string& note) { return note.starts_with("$ "); }
+
+/// A command in lines a shell reads as one.
+std::string pasteable(const std::string& command, int width) {
+  std::string lines = wrapped("  " + command, width - 2, 6);
+  for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 3) lines.insert(at, " \\");
+  return lines;
+}
+
 struct TreeLine {
   std::string left, value, why;
 };
@@ -93,7 +104,8 @@ struct TextBlock {
   std::string operator()(const Paragraph& p) const { return wrapped(p.text, style.width, 0) + "\n"; }
   std::string operator()(const Notes& n) const {
     std::string out;
-    for (const std::string& line : n.lines) out += wrapped("- " + line, style.width, 2) + "\n";
+    for (const std::string& line : n.lines)
+      out += (is_command(line) ? pasteable(line.substr(2), style.width) : wrapped("- " + line, style.width, 2)) + "\n";
     return out;
   }
   std::string operator()(const Facts& facts) const {
@@ -109,14 +121,18 @@ struct TextBlock {
   std::string operator()(const Table& table) const {
     std::vector<int> widths = widths_of(table);
     fit_into(widths, table.columns, style.width);
+    int bars =
+        std::min(24, style.width - 4 - 2 * int(widths.size()) - std::accumulate(widths.begin(), widths.end(), 0));
     std::string header = "  ", out;
     for (std::size_t c = 0; c < widths.size(); ++c)
       header += (c ? "  " : "") + padded(title_of(table.columns[c]), widths[c], left_aligned(table.columns[c]));
     out += dim(without_trailing_spaces(header), style) + "\n";
-    for (const auto& row : table.rows) {
+    for (std::size_t r = 0; r < table.rows.size(); ++r) {
+      const std::vector<std::string>& row = table.rows[r];
       std::string line = "  ";
       for (std::size_t c = 0; c < widths.size(); ++c)
         line += (c ? "  " : "") + padded(shortened(row[c], widths[c]), widths[c], left_aligned(table.columns[c]));
+      if (r < table.shares.size() && bars >= 6) line += "  " + bar(table.shares[r], bars, style.utf8);
       out += without_trailing_spaces(line) + "\n";
     }
     return out;
@@ -153,7 +169,7 @@ struct MarkdownBlock {
   std::string operator()(const Paragraph& p) const { return p.text + "\n"; }
   std::string operator()(const Notes& n) const {
     std::string out;
-    for (const std::string& line : n.lines) out += "- " + line + "\n";
+    for (const std::string& line : n.lines) out += "- " + (is_command(line) ? "`" + line.substr(2) + "`" : line) + "\n";
     return out;
   }
   std::string operator()(const Facts& facts) const {

@@ -30,7 +30,9 @@ struct Facts {
 struct Table {
   std::vector<std::string> columns;
   std::vector<std::vector<std::string>> rows;
+  std::vector<double> shares = {};  ///< 0 to 1, one a row: bars at the right, in text that has room for them
 };
+/// A line that starts with `$ ` is a command to paste.
 struct Notes {
   std::vector<std::string> lines;
 };
@@ -52,6 +54,7 @@ enum class OutputFormat { text, json, csv, markdown, yaml };
 struct TextStyle {
   int width = 80;
   bool color = false;
+  bool utf8 = true;
 };
 
 /// The tree as JSON: label, value, unit, rule, why, parts.

@@ -87,7 +87,7 @@ std::string RowWriter::open(const std::vector<std::string>& headings, const Json
   }
   if (format_ == OutputFormat::markdown) {
     std::string rule = "|";
-    for (const std::string& h : headings) out += (&h == &headings.front() ? "## " : "") + h + "\n\n";
+    for (const std::string& h : headings) out += h + "\n\n";
     out += "|";
     for (const RowColumn& c : columns_) {
       out += " " + c.title + " |";

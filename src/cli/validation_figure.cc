@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/figures.h"
 #include "cli/validate.h"
-#include "render/chart.h"
 
 namespace kvroof {
 namespace {
@@ -26,18 +26,23 @@ Series class_of(const std::string& name, std::vector<const Prediction*> rows) {
 
 }  // namespace
 
-Chart validation_chart(const std::vector<Prediction>& predictions) {
+Chart validation(FigureRequest& request) {
+  if (request.tables.empty())
+    throw InputError{
+        "chart validation: which tables of measured figures?\n  such as --measured reports/measured/decode.csv\n"};
   std::map<std::string, std::vector<const Prediction*>> classes;
+  std::vector<Prediction> predictions;
+  for (const std::string& file : request.tables)
+    for (Prediction& p : predict(MeasuredTable::read(file), request.catalog)) predictions.push_back(std::move(p));
   double least = 1e300, most = 0;
   for (const Prediction& p : predictions) {
-    bool judged = p.source == "plain decode" || p.source == "serving";
-    if (!judged || !p.ok() || !p.measured || *p.measured <= 0) continue;
-    classes[p.source + ", " + p.kind].push_back(&p);
+    bool decodes = p.source == "plain decode" || p.source == "serving";
+    if (decodes && p.ok() && p.measured && *p.measured > 0) classes[p.source + ", " + p.kind].push_back(&p);
   }
   std::vector<std::pair<std::string, std::vector<const Prediction*>>> largest(classes.begin(), classes.end());
   std::stable_sort(largest.begin(), largest.end(), [](auto& a, auto& b) { return a.second.size() > b.second.size(); });
-  Plot plot{{.title = "measured", .key = "measured", .unit = AxisUnit::number, .log = true, .noun = "tok/s"},
-            {.title = "predicted", .key = "predicted", .unit = AxisUnit::number, .log = true, .noun = "tok/s"},
+  Plot plot{{.title = "measured tokens/s", .key = "measured", .unit = AxisUnit::number, .log = true, .noun = "tok/s"},
+            {.title = "predicted tokens/s", .key = "predicted", .unit = AxisUnit::number, .log = true, .noun = "tok/s"},
             {},
             false};
   for (auto& [name, rows] : largest) {
