@@ -307,12 +307,13 @@ int check_console_blocks(const std::string& page) {
   return blocks;
 }
 
-TEST_CASE("the console blocks of README and docs are what the program prints") {
+TEST_CASE("the console blocks of README, docs and reports/ratios.md are what the program prints") {
   CHECK(check_console_blocks(KVROOF_SOURCE "/README.md") >= 3);
   int blocks = 0;
   for (const auto& entry : std::filesystem::directory_iterator(KVROOF_SOURCE "/docs"))
     if (entry.path().extension() == ".md") blocks += check_console_blocks(entry.path().string());
   CHECK(blocks >= 2);
+  CHECK(check_console_blocks(KVROOF_SOURCE "/reports/ratios.md") >= 7);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rewrites the console blocks of README.md and docs/*.md with what the program prints now; read the diff before you
+# Rewrites the console blocks of README.md, docs/*.md and reports/ratios.md with what the program prints now; read the diff before you
 # commit it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,4 +21,4 @@ blocks_of() {
   mv "$1.new" "$1"
 }
 
-for page in README.md docs/*.md; do blocks_of "$page"; done
+for page in README.md docs/*.md reports/ratios.md; do blocks_of "$page"; done
