@@ -133,6 +133,8 @@ TEST_CASE("--shared-prefix under a load: held once, read once; what is said of i
   CHECK(shared["serving"]["ttft_seconds"] < plain["serving"]["ttft_seconds"]);
   nlohmann::json both = json_of(load + " --shared-prefix 8k --cache-hit 75%");
   CHECK(both["serving"]["cached_tokens"] == 12 * 1024);
+  CHECK(run("estimate llama-3.1-8b h100-sxm --context 4k --shared-prefix 4k --batch 4")
+            .out.find("any number: all is shared") != std::string::npos);
   std::string page = run(load + " --shared-prefix 15k").out;
   CHECK(page.find("(held once, beside the sequences)") != std::string::npos);
   CHECK(page.find("the shared prefix is held once but read for each sequence") != std::string::npos);

@@ -104,9 +104,10 @@ void EstimatePage::memory_facts() {
   if (m.allocation.shared.value > 0)
     facts.rows.push_back({"shared prefix", size(m.allocation.shared) + "  (held once, beside the sequences)"});
   bool unbounded = m.max_sequences > (i64(1) << 40);
-  facts.rows.push_back({"fit", unbounded ? "any number: nothing is cached"
-                                         : fmt::format("{} sequences, {} tokens", count(double(m.max_sequences)),
-                                                       count(double(m.max_tokens)))});
+  facts.rows.push_back(
+      {"fit", unbounded ? m.allocation.shared.value > 0 ? "any number: all is shared" : "any number: nothing is cached"
+                        : fmt::format("{} sequences, {} tokens", count(double(m.max_sequences)),
+                                      count(double(m.max_tokens)))});
   doc.blocks.push_back(facts);
 }
 
