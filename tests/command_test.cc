@@ -275,8 +275,8 @@ TEST_CASE("every command has examples before its options") {
   }
 }
 
-TEST_CASE("the console blocks of README and docs are what the program prints") {
-  Run r = run_in(KVROOF_SOURCE, "report --diff README.md docs");
+TEST_CASE("the console blocks of README, docs and ratios are what the program prints") {
+  Run r = run_in(KVROOF_SOURCE, "report --diff README.md docs reports/ratios.md");
   INFO(r.out);
   CHECK(r.exit_code == 0);
 }

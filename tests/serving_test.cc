@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "catalog/catalog.h"
+#include "core/setup.h"
 
 namespace kvroof {
 namespace {
@@ -69,6 +70,58 @@ TEST_CASE("a rate settles at the concurrency it needs, or at none") {
   CHECK(settled.stable);
   CHECK(settled.requests_per_second == Approx(4).epsilon(0.01));
   CHECK(!serving({1024, 256, 0, 4000, 0}).stable);
+}
+
+TEST_CASE("tokens found in the cache: those in common, or the hit rate's where that is more") {
+  CHECK(Load{1000, 100, 1, 0, 0.3, 500}.cached() == 500);
+  CHECK(Load{1000, 100, 1, 0, 0.6, 500}.cached() == 600);
+  CHECK(Load{1000, 100, 1, 0, 0, 0}.cached() == 0);
+}
+
+TEST_CASE("a shared prefix: later prompts read the rest, as at the same hit rate; the first reads all") {
+  Serving plain = serving({4096, 256, 32, 0, 0}), shared = serving({4096, 256, 32, 0, 0, 3072});
+  Serving hit = serving({4096, 256, 32, 0, 0.75});
+  CHECK(shared.prefill == hit.prefill);
+  CHECK(shared.ttft == hit.ttft);
+  CHECK(shared.tpot == hit.tpot);
+  CHECK(shared.first_prefill == plain.prefill);
+  CHECK(plain.first_prefill == plain.prefill);
+  CHECK(shared.ttft < plain.ttft);
+  CHECK(shared.tpot_low >= shared.tpot * 0.87);  // sharing lowers the floor alone, which never lifts it above that
+}
+
+/// Llama-3.1-8B keeps 131,072 B a token in bf16. Room for 4,096 + 10 x 2,048 tokens.
+i64 capacity(const char* engine, i64 shared_prefix) {
+  Deployment d;
+  d.kv_room = Bytes{131072.0 * (4096 + 10 * 2048)};
+  Setup s{catalog().model("llama-3.1-8b"), catalog().device("h100-sxm"), d, catalog().engine(engine), {0.9, 1.2}, {}};
+  return s.capacity({5120, 1024, 1, 0, 0, shared_prefix});
+}
+
+TEST_CASE("a shared prefix under a load is held once: 6,144 tokens a request, 4,096 of them in common") {
+  for (const char* engine : {"ideal", "vllm", "trtllm", "sglang"}) {
+    INFO(engine);
+    CHECK(capacity(engine, 0) == 4);      // 24,576 / 6,144
+    CHECK(capacity(engine, 4096) == 10);  // (24,576 - 4,096) / 2,048
+  }
+  CHECK(capacity("vllm", 4111) == 10);  // whole blocks: 256 of 16 tokens, and 15 tokens that each keeps
+  CHECK(capacity("llamacpp", 4096) == capacity("llamacpp", 0));  // a copy for each
+  i64 before = 0;
+  for (i64 shared : {0, 100, 1000, 3000, 5120}) {
+    CHECK(capacity("vllm", shared) >= before);
+    before = capacity("vllm", shared);
+  }
+}
+
+TEST_CASE("more in common with others is never worse") {
+  Seconds ttft = serving({4096, 256, 32, 0, 0}).ttft;
+  for (i64 shared : {1, 1000, 4000, 4096}) {
+    Serving s = serving({4096, 256, 32, 0, 0, shared});
+    CHECK(s.ttft <= ttft);
+    ttft = s.ttft;
+  }
+  CHECK(problems(Load{1000, 100, 1, 0, 0, 1000}).empty());
+  CHECK(problems(Load{1000, 100, 1, 0, 0, 1001}).at(0).path == "--shared-prefix");
 }
 
 TEST_CASE("prefill of a long prompt is at least its flops at the dense peak") {

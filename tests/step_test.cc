@@ -24,17 +24,6 @@ TEST_CASE("floor of Llama-3-8B in bf16 at 4096 tokens: (15,009,849,344 + batch x
   CHECK(step_of("llama-3-8b", "h100-sxm", 32).floor.value * 1e3 == Approx(9.61).margin(0.005));
 }
 
-TEST_CASE("distinct experts under uniform routing") {
-  MoeFeedForward moe;
-  moe.experts = 256;
-  moe.top_k = 8;
-  CHECK(distinct_experts(moe, 1) == Approx(8));
-  CHECK(distinct_experts(moe, 2) == Approx(256 * (1 - 0.96875 * 0.96875)));
-  CHECK(distinct_experts(moe, 1e6) == Approx(256));
-  moe.experts = 8;
-  CHECK(distinct_experts(moe, 5) == 8);
-}
-
 TEST_CASE("MLA's bytes are not divided by tp, its flops are") {
   Deployment d;
   Step one = step_of("deepseek-v3", "h200-sxm", 64, 32768, d);

@@ -358,6 +358,7 @@ void fields(S& e, F&& f) {
   f("hidden_launch", e.hidden_launch, Seconds{});
   f("layer", e.layer, Seconds{});
   f("layer_per_log2_tp", e.layer_per_log2_tp, Seconds{});
+  f("stage", e.stage, Seconds{});
   f("moe_layer", e.moe_layer, Seconds{});
   f("step", e.step, Seconds{});
   f("sequence_layer", e.sequence_layer, Seconds{});

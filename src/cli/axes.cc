@@ -42,6 +42,7 @@ constexpr AxisRule rules[] = {
     {"dp", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.dp; }},
     {"ep", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.ep; }},
     {"attention-dp", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.attention_dp; }},
+    {"expert-skew", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.layout.expert_skew; }},
     {"memory-fraction", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.layout.memory_fraction; }},
     {"batched-tokens", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.batched_tokens; }},
     {"max-model-len", Level::layout, true, [](SetupOptions& o) -> std::string& { return o.layout.max_context; }},

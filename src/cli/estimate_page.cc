@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/describe.h"
+#include "core/experts.h"
+#include "core/metric.h"
 #include "render/number.h"
 
 namespace kvroof {
@@ -14,6 +18,29 @@ std::string devices_of(const Setup& s) {
   if (s.d.pp > 1) layout += fmt::format(", pp {}", s.d.pp);
   if (s.d.dp > 1) layout += fmt::format(", dp {}", s.d.dp);
   return fmt::format("{} x {}{}", s.d.devices(), s.device.name, layout);
+}
+
+/// A figure of decoding with a draft: a member of `speculation` in JSON, a column `draft_…` in CSV.
+struct DraftColumn {
+  const char* key;
+  double (*number)(const Speculated&, const Step&);
+};
+
+constexpr DraftColumn draft_columns[] = {
+    {"draft_step_seconds", [](const Speculated& q, const Step&) { return q.draft.expected.value; }},
+    {"verify_seconds", [](const Speculated& q, const Step&) { return q.verify.expected.value; }},
+    {"tokens_per_cycle", [](const Speculated& q, const Step&) { return q.accepted; }},
+    {"expected_seconds", [](const Speculated& q, const Step&) { return q.expected.value; }},
+    {"floor_seconds", [](const Speculated& q, const Step&) { return q.floor.value; }},
+    {"low_seconds", [](const Speculated& q, const Step&) { return q.low.value; }},
+    {"high_seconds", [](const Speculated& q, const Step&) { return q.high.value; }},
+    {"tokens_per_second", [](const Speculated& q, const Step&) { return q.tokens_per_second; }},
+    {"gain", [](const Speculated& q, const Step& p) { return p.expected / q.expected; }},
+};
+
+std::string column_of(const DraftColumn& c) {
+  std::string key = c.key;
+  return key.rfind("draft_", 0) == 0 ? key : "draft_" + key;
 }
 
 }  // namespace
@@ -30,6 +57,7 @@ void EstimatePage::head() {
                      {"dp", s.d.dp},
                      {"ep", s.d.ep},
                      {"attention_dp", s.d.attention_dp},
+                     {"expert_skew", s.d.expert_skew},
                      {"devices", s.d.devices()},
                      {"weights", weight_format_of(s.model, s.d)},
                      {"kv_dtype", cache_format_of(s.d.cache)}};
@@ -54,6 +82,7 @@ void EstimatePage::memory_facts() {
                         {"activation_bytes", m.activation.value},
                         {"kv_room_bytes", m.kv_room.value},
                         {"kv_bytes_per_sequence", m.kv_per_sequence.value},
+                        {"kv_bytes_shared", m.allocation.shared.value},
                         {"kv_ideal_bytes_per_sequence", m.allocation.ideal_per_sequence.value},
                         {"max_sequences", m.max_sequences},
                         {"max_tokens", m.max_tokens},
@@ -72,10 +101,13 @@ void EstimatePage::memory_facts() {
   Bytes ideal = m.allocation.ideal_per_sequence;
   std::string beside = ideal == m.kv_per_sequence || ideal.value == 0 ? "" : fmt::format("  (ideal {})", size(ideal));
   facts.rows.push_back({"one sequence", size(m.kv_per_sequence) + beside});
+  if (m.allocation.shared.value > 0)
+    facts.rows.push_back({"shared prefix", size(m.allocation.shared) + "  (held once, beside the sequences)"});
   bool unbounded = m.max_sequences > (i64(1) << 40);
-  facts.rows.push_back({"fit", unbounded ? "any number: nothing is cached"
-                                         : fmt::format("{} sequences, {} tokens", count(double(m.max_sequences)),
-                                                       count(double(m.max_tokens)))});
+  facts.rows.push_back(
+      {"fit", unbounded ? m.allocation.shared.value > 0 ? "any number: all is shared" : "any number: nothing is cached"
+                        : fmt::format("{} sequences, {} tokens", count(double(m.max_sequences)),
+                                      count(double(m.max_tokens)))});
   doc.blocks.push_back(facts);
 }
 
@@ -188,38 +220,54 @@ void EstimatePage::speculation() {
                                            s.draft->length, percent(s.draft->acceptance))});
   Table table{{"batch", "draft step", "verify", "tok/cycle", "a token", "80 % range", "gain"}, {}};
   doc.json["speculation"] = Json::array();
-  for (const Step& p : points) {
+  for (const DraftColumn& c : draft_columns) doc.csv.columns.push_back(column_of(c));
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const Step& p = points[i];
     Speculated q = s.speculated(p.batch);
+    Json entry = {{"batch", p.batch}};
+    for (const DraftColumn& c : draft_columns) {
+      entry[c.key] = c.number(q, p);
+      doc.csv.rows[i].push_back(fmt::format("{:.9g}", c.number(q, p)));
+    }
+    doc.json["speculation"].push_back(entry);
     table.rows.push_back(
         {count(double(p.batch)), duration(q.draft.expected), duration(q.verify.expected), significant(q.accepted, 3),
          duration(q.expected),
          fmt::format("{}-{} ms", significant(q.low.value * 1e3, 3), significant(q.high.value * 1e3, 3)),
          ratio(p.expected / q.expected)});
-    doc.json["speculation"].push_back({{"batch", p.batch},
-                                       {"draft_step_seconds", q.draft.expected.value},
-                                       {"verify_seconds", q.verify.expected.value},
-                                       {"tokens_per_cycle", q.accepted},
-                                       {"expected_seconds", q.expected.value},
-                                       {"floor_seconds", q.floor.value},
-                                       {"low_seconds", q.low.value},
-                                       {"high_seconds", q.high.value},
-                                       {"tokens_per_second", q.tokens_per_second},
-                                       {"gain", p.expected / q.expected}});
   }
   doc.blocks.push_back(table);
+}
+
+/// What a sweep under the load has columns for: the same figures in every row, empty where the load can't be served.
+void EstimatePage::load_columns(const Serving& r) {
+  Outcome outcome{s, memory, nullptr, r.stable ? &r : nullptr, true};
+  for (const Metric& m : metrics()) {
+    bool of_load = m.needs_load || m.name == "tpot" || m.name == "throughput";
+    if (!of_load || doc.csv.rows.empty()) continue;
+    std::string key(m.key);
+    bool taken = std::find(doc.csv.columns.begin(), doc.csv.columns.end(), key) != doc.csv.columns.end();
+    doc.csv.columns.push_back(taken ? "load_" + key : key);
+    std::optional<double> value = m.number(outcome);
+    for (std::vector<std::string>& row : doc.csv.rows) row.push_back(value ? fmt::format("{:.9g}", *value) : "");
+  }
 }
 
 void EstimatePage::serving(const Load& load) {
   i64 capacity = s.capacity(load);
   Serving r = s.serve(load);
+  load_columns(r);
   doc.json["serving"] = {{"input_tokens", load.input},
                          {"output_tokens", load.output},
+                         {"shared_prefix_tokens", load.shared_prefix},
+                         {"cached_tokens", load.cached()},
                          {"stable", r.stable},
                          {"capacity_sequences", capacity},
                          {"concurrency", r.concurrency},
                          {"running", r.running},
                          {"decoding", r.decoding},
                          {"prefill_seconds", r.prefill.value},
+                         {"first_prefill_seconds", r.first_prefill.value},
                          {"ttft_seconds", r.ttft.value},
                          {"tpot_seconds", r.tpot.value},
                          {"tpot_low_seconds", r.tpot_low.value},
@@ -246,7 +294,8 @@ void EstimatePage::serving(const Load& load) {
   facts.rows = {
       {"concurrency", fmt::format("{} requests, {} of them decoding{}", significant(r.concurrency, 3),
                                   significant(r.decoding, 3), queued)},
-      {"TTFT", fmt::format("{}  (prefill alone {})", duration(r.ttft), duration(r.prefill))},
+      {"TTFT", fmt::format("{}  (prefill alone {})", duration(r.ttft), duration(r.prefill)) +
+                   (load.shared_prefix > 0 ? fmt::format("; of the first prompt {}", duration(r.first_prefill)) : "")},
       {"TPOT", fmt::format("{}  (80 % range {} to {})", duration(r.tpot), duration(r.tpot_low), duration(r.tpot_high))},
       {"throughput", fmt::format("{} requests/s, {} generated", significant(r.requests_per_second, 3),
                                  speed_of(r.tokens_per_second))}};
@@ -296,9 +345,12 @@ void EstimatePage::notes() {
   if (s.model.max_context && s.w.context > *s.model.max_context)
     lines.lines.push_back(fmt::format("{} tokens are more than the {} that {} was made for", count(double(s.w.context)),
                                       count(double(*s.model.max_context)), s.model.id));
-  if (s.w.shared_prefix > 0 && s.engine.layout != Layout::exact)
-    lines.lines.push_back("a shared prefix lowers the floor only: " + s.engine.id +
-                          " is taken to store and read it for each sequence");
+  if (s.w.shared_prefix > 0)
+    lines.lines.push_back(s.engine.layout == Layout::cells
+                              ? s.engine.id + " stores and reads the shared prefix for each sequence; only the floor " +
+                                    "counts it once"
+                              : "the shared prefix is held once but read for each sequence; the floor counts it once");
+  if (s.d.expert_skew > 0 && experts_of(s.model)) lines.lines.push_back(expert_note());
   if (s.device.confidence >= Confidence::C)
     lines.lines.push_back(s.device.id + ": the entry's figures are recalled or derived, not looked up");
   if (!s.device.notes.empty())
@@ -330,6 +382,19 @@ void EstimatePage::notes() {
   doc.blocks.push_back(lines);
 }
 
+/// Tokens of the largest batch that pass a layer together.
+double EstimatePage::tokens_together(i64 batch) const { return sequences_at_once(s.d, s.engine, batch); }
+
+std::string EstimatePage::expert_note() const {
+  const MoeFeedForward& moe = *experts_of(s.model);
+  double tokens = tokens_together(points.empty() ? s.w.batch : points.back().batch);
+  return fmt::format(
+      "experts with skew {}: {} tokens touch {} of {} in a layer, evenly they would touch {}; how "
+      "unevenly ranks then compute is not modelled",
+      significant(s.d.expert_skew, 3), count(tokens), significant(distinct_experts(moe, tokens, s.d.expert_skew), 3),
+      moe.experts, significant(distinct_experts(moe, tokens), 3));
+}
+
 void EstimatePage::explain() {
   auto add = [&](const std::string& title, const char* key, const Node& node) {
     doc.blocks.push_back(Heading{title});
@@ -343,6 +408,10 @@ void EstimatePage::explain() {
         p.batch == points[0].batch ? "step" : "step_last", explain_step(p));
     add(fmt::format("Floor at batch {}", count(double(p.batch))), p.batch == points[0].batch ? "floor" : "floor_last",
         explain_floor(p));
+    if (experts_of(s.model))
+      add(fmt::format("Experts at batch {}", count(double(p.batch))),
+          p.batch == points[0].batch ? "experts" : "experts_last",
+          explain_experts(s.model, s.d, tokens_together(p.batch)));
   }
 }
 

@@ -25,9 +25,12 @@ struct EstimatePage {
   void parts();
   void speculation();
   void serving(const Load& load);
+  void load_columns(const Serving& serving);
   void does_not_fit();
   void notes();
   void explain();
+  double tokens_together(i64 batch) const;
+  std::string expert_note() const;
 };
 
 }  // namespace kvroof

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "cli/expert_skew.h"
 #include "cli/model_source.h"
 #include "core/units.h"
 
@@ -170,7 +171,9 @@ void add_options(CLI::App& app, CacheOptions& o) {
   app.add_option("--state-dtype", o.state_dtype, "format of recurrent states (default f32)")->option_text("FORMAT");
   app.add_option("--evict", o.evict, "streaming:sinks=4,window=2044 or h2o:budget=20% (quality is not modelled)")
       ->option_text("POLICY");
-  app.add_option("--shared-prefix", o.shared_prefix, "leading tokens common to all sequences")->option_text("TOKENS");
+  app.add_option("--shared-prefix", o.shared_prefix,
+                 "leading tokens common to all sequences, held once where the engine can")
+      ->option_text("TOKENS");
 }
 
 void add_options(CLI::App& app, DeploymentOptions& o) {
@@ -181,6 +184,10 @@ void add_options(CLI::App& app, DeploymentOptions& o) {
   app.add_option("--attention-dp", o.attention_dp,
                  "groups of tp ranks that attend to sequences of their own (SGLang --enable-dp-attention)")
       ->option_text("N");
+  app.add_option("--expert-skew", o.expert_skew,
+                 "how unevenly tokens fall on experts: a Zipf exponent (default 0: evenly), or what was measured, "
+                 "such as distinct=40@tokens=16")
+      ->option_text("SKEW");
   app.add_option("--engine", o.engine,
                  "vllm, sglang, trtllm, llamacpp, ideal ('kvroof engines'); the default is the device's usual one")
       ->option_text("ENGINE");
@@ -368,6 +375,7 @@ Deployment deployment_of(const CacheOptions& cache, const DeploymentOptions& o, 
   d.dp = count_of("--dp", o.dp, 1);
   d.ep = count_of("--ep", o.ep, 1);
   d.attention_dp = count_of("--attention-dp", o.attention_dp, 1);
+  if (!o.expert_skew.empty()) d.expert_skew = expert_skew_of(o.expert_skew, model);
   d.batched_tokens = count_of("--batched-tokens", o.batched_tokens, engine.layout == Layout::cells ? 512 : 8192);
   d.max_context = o.max_context.empty() ? 0 : count_of("--max-model-len", o.max_context, 1);
   d.draft_tokens = o.draft_tokens.empty() ? 0 : count_of("--draft-tokens", o.draft_tokens, 1, 1 << 16);

@@ -40,7 +40,8 @@ struct CacheOptions {
 };
 
 struct DeploymentOptions {
-  std::string tp, pp, dp, ep, attention_dp, engine, memory_fraction, batched_tokens, max_context, draft_tokens;
+  std::string tp, pp, dp, ep, attention_dp, expert_skew, engine, memory_fraction, batched_tokens, max_context,
+      draft_tokens;
   bool prefix_caching = false;
   std::string kv_room, weight_bytes, activation_bytes;
 };

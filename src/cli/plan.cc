@@ -42,6 +42,7 @@ Demand demand_of(const PlanOptions& o) {
   d.load.input = count_of("--input", s.input, 1024);
   d.load.output = count_of("--output", s.output, 256);
   if (!s.cache_hit.empty()) d.load.cache_hit = share_of("--cache-hit", s.cache_hit);
+  if (!s.cache.shared_prefix.empty()) d.load.shared_prefix = count_of("--shared-prefix", s.cache.shared_prefix, 1);
   if (!o.users.empty()) d.load.concurrency = double(count_of("--users", o.users, 1, 1 << 20));
   if (!s.rate.empty()) d.load.rate = rate_of("--rate", s.rate);
   d.tpot = time_of("--tpot", o.tpot);
@@ -198,7 +199,9 @@ void add_plan(CLI::App& app, int& exit_code) {
   app.add_option("--input", s.input, "prompt tokens of a request (default 1024)")->option_text("TOKENS");
   app.add_option("--output", s.output, "generated tokens of a request (default 256)")->option_text("TOKENS");
   app.add_option("--context", s.context, "instead: decoding alone at this context")->option_text("TOKENS");
-  app.add_option("--cache-hit", s.cache_hit, "share of prompt tokens found in the prefix cache")->option_text("SHARE");
+  app.add_option("--cache-hit", s.cache_hit,
+                 "share of prompt tokens found in the prefix cache, those of --shared-prefix counted in")
+      ->option_text("SHARE");
   app.add_option("--tpot", o->tpot, "longest time between two tokens of a user")->option_text("TIME");
   app.add_option("--ttft", o->ttft, "longest time to the first token")->option_text("TIME");
   app.add_option("--confidence", o->confidence, "p50: expected times; p90: the upper end of the 80 % range")

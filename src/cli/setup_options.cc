@@ -29,7 +29,8 @@ void add_workload_options(CLI::App& app, SetupOptions& o) {
       ->option_text("N");
   app.add_option("--rate", o.rate, "serving: arrivals, such as 4/s; answers the concurrency it settles at")
       ->option_text("RATE");
-  app.add_option("--cache-hit", o.cache_hit, "serving: share of prompt tokens found in the prefix cache")
+  app.add_option("--cache-hit", o.cache_hit,
+                 "serving: share of prompt tokens found in the prefix cache, those of --shared-prefix counted in")
       ->option_text("SHARE");
 }
 
@@ -50,6 +51,7 @@ std::optional<Load> load_of(const SetupOptions& o) {
   if (!o.concurrency.empty()) load.concurrency = double(count_of("--concurrency", o.concurrency, 1, 1 << 20));
   if (!o.rate.empty()) load.rate = rate_of("--rate", o.rate);
   if (!o.cache_hit.empty()) load.cache_hit = share_of("--cache-hit", o.cache_hit);
+  if (!o.cache.shared_prefix.empty()) load.shared_prefix = count_of("--shared-prefix", o.cache.shared_prefix, 1);
   if (load.concurrency == 0 && load.rate == 0) load.concurrency = 1;
   throw_if_any(problems(load));
   return load;

@@ -1,6 +1,9 @@
 #include "cli/system_rows.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
 
 namespace kvroof {
 namespace {
@@ -17,6 +20,15 @@ std::string engine_of_row(const std::string& engine) {
   for (auto [prefix, id] : prefixes)
     if (name.rfind(prefix, 0) == 0) return std::string(id);
   return "ideal";
+}
+
+/// The model as its engine lays it out. Transformers-NeuronX keeps a KV head for every query head where the ranks do
+/// not divide the KV heads (its GQA.REPLICATED_HEADS), so that caches and matrices of GQA grow to those of MHA.
+Model as_laid_out(const Model& model, const Engine& engine, i64 tp) {
+  if (engine.id != "neuronx") return model;
+  for (const LayerGroup& g : model.layers)
+    if (const Heads* heads = heads_of(g.attention); heads && heads->kv % tp != 0) return with_kv_heads(model, 0);
+  return model;
 }
 
 /// The class of device a row speaks of, where the catalogue does not know the device itself.
@@ -44,17 +56,72 @@ std::optional<Device> device_of_row(const Row& row, Names& names) {
   return device;
 }
 
+/// `TP24 (cores)` on 12 chips: software splits heads over cores, so each of a chip's cores is a device.
+i64 cores_of_row(const Row& row) {
+  std::string text = row.text("parallelism");
+  if (text.rfind("TP", 0) != 0 || text.find("(cores)") == text.npos) return 0;
+  return std::strtoll(text.c_str() + 2, nullptr, 10);
+}
+
+Device core_of(Device chip, double cores) {
+  for (MemoryTier& tier : chip.memory) {
+    tier.capacity = tier.capacity / cores;
+    tier.bandwidth = tier.bandwidth / cores;
+  }
+  for (std::optional<FlopRate>& peak : chip.peak)
+    if (peak) peak = *peak / cores;
+  if (chip.link) {
+    chip.link->per_direction = chip.link->per_direction / cores;
+    chip.link->domain *= i64(cores);
+  }
+  chip.cores = 1;
+  return chip;
+}
+
 struct RankCounts {
   i64 tp = 1, pp = 1, dp = 1;
 };
 
-/// Rows name a layout in words of their own; several devices that are not pipeline stages share each layer.
-RankCounts layout_of_row(const Row& row) {
+/// The most ranks of `devices` that split the heads evenly.
+i64 ranks_that_divide(i64 devices, const Model& model) {
+  for (const LayerGroup& g : model.layers)
+    if (query_heads(g.attention) > 0) devices = std::gcd(devices, query_heads(g.attention));
+  return devices;
+}
+
+/// Rows name a layout in words of their own; several devices that are not pipeline stages share each layer. Of tensor
+/// and pipeline parallelism together a layer has as many as split its heads.
+RankCounts layout_of_row(const Row& row, const Model& model) {
   std::string text = row.text("parallelism");
-  i64 devices = row.whole("n_devices", 1);
+  i64 cores = cores_of_row(row), devices = cores > 0 ? cores : row.whole("n_devices", 1);
   if (text.rfind("layer-split", 0) == 0) return {1, devices, 1};
   if (text.rfind("data parallel", 0) == 0) return {1, 1, devices};
+  if (text.rfind("TP+pipeline", 0) == 0) {
+    i64 tp = ranks_that_divide(devices, model);
+    return {tp, devices / tp, 1};
+  }
   return {devices, 1, 1};
+}
+
+/// Where nobody says how many devices ran it: the fewest that hold it, as ranks of a layer before stages of layers.
+void set_fewest_devices(Setup& s) {
+  i64 most = ranks_that_divide(i64(1) << 20, s.model);
+  while (s.d.tp < most && !s.memory().fits) s.d.tp *= 2;
+  while (2 * s.d.pp <= s.model.layer_count() && !s.memory().fits) s.d.pp *= 2;
+}
+
+/// Files of experts in mxfp4 differ in what the rest is in: the checkpoint's 16 bits, or one of llama.cpp's formats. It
+/// is the one in which the sum is the file's size; where none is, a mix of which only the bytes are known.
+void set_rest_of_file(Model& model, double bytes) {
+  for (const char* name : {"bf16", "q8_0", "q6_k", "q4_0"}) {
+    Model as = model;
+    as.weights.linears = as.weights.embeddings = format(name);
+    if (std::abs(all_weights(as, {}).value / bytes - 1) < 0.01) {
+      model = as;
+      return;
+    }
+  }
+  model.weight_bytes = bytes;
 }
 
 /// The format of the weights, unless the checkpoint is published in it.
@@ -69,7 +136,7 @@ bool set_weight_format(Setup& s, const Row& row, std::string& skipped) {
   const WeightFormats& own = s.model.weights;
   bool as_published = own.linears == own.experts && *weights == own.linears;
   if (weights->name == "mxfp4" && bytes && own.experts == *weights)
-    s.model.weight_bytes = *bytes;  // mxfp4 experts; what the rest is in differs from file to file
+    set_rest_of_file(s.model, *bytes);
   else if (!as_published && weights->name != "mxfp4")
     s.d.weights = *weights;
   return true;
@@ -114,12 +181,15 @@ std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& s
   if (!model) return skipped = "unknown model '" + row.text("model") + "'", std::nullopt;
   std::optional<Device> device = device_of_row(row, names);
   if (!device) return skipped = "no device and no bandwidth", std::nullopt;
+  if (i64 cores = cores_of_row(row); cores > 0)
+    device = core_of(*device, double(cores) / double(row.whole("n_devices", 1)));
   const Catalog& catalog = names.catalog();
   SystemRow r{{*model, *device, {}, catalog.engine(engine_of_row(row.text("engine"))), {}, {}}, std::nullopt, 0, 1};
   Setup& s = r.setup;
   if (!set_weight_format(s, row, skipped)) return std::nullopt;
   s.range = catalog.range(device->achievable.basis);
-  RankCounts layout = layout_of_row(row);
+  RankCounts layout = layout_of_row(row, *model);
+  s.model = as_laid_out(s.model, s.engine, layout.tp);
   s.d.tp = layout.tp;
   s.d.pp = std::min(layout.pp, model->layer_count());
   s.d.dp = layout.dp;
@@ -127,6 +197,7 @@ std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& s
   i64 batch = std::max<i64>(1, row.whole("batch", 1) / layout.dp);
   s.w = {row.whole("context_len_avg", 1), batch, 0};
   r.sequences = double(batch * layout.dp);
+  if (!row.number("n_devices")) set_fewest_devices(s);
   if (is_serving(row) && row.number("input_len") && row.number("output_len")) {
     r.load = Load{row.whole("input_len", 1024), row.whole("output_len", 128), r.sequences, 0, 0};
     r.capacity = any_number;

@@ -12,8 +12,10 @@ namespace {
 
 Bytes ideal_bytes(const Rank& r) {
   Bytes sum;
-  for (const CacheType& t : r.types)
-    sum += double(t.layers) * (t.constant() + double(kept_by(t, r.workload.context, r.deployment)) * t.per_token());
+  for (const CacheType& t : r.types) {
+    i64 own = kept_by(t, r.workload.context, r.deployment) - shared_tokens(t, r, 1);
+    sum += double(t.layers) * (t.constant() + double(own) * t.per_token());
+  }
   return sum;
 }
 
@@ -45,24 +47,28 @@ i64 sequences_in(Bytes room, Bytes per_sequence) {
   return per_sequence.value > 0 ? whole(room / per_sequence) : room.value >= 0 ? i64(9e18) : 0;
 }
 
+i64 shared_tokens(const CacheType& t, const Rank& r, i64 block) {
+  if (t.limit > 0 || !t.grows()) return 0;
+  return std::min(r.workload.shared_prefix, kept_by(t, r.workload.context, r.deployment)) / block * block;
+}
+
 Allocation allocate_exact(const Rank& r, Bytes room) {
   Allocation a;
   const Workload& w = r.workload;
-  Bytes shared, per_token;  // a common prefix is stored once
+  Bytes per_token;
   for (const CacheType& t : r.types) {
     CacheGroup group{std::string(t.kind), t.layers, 0, 1, t.per_token(), 0, {}};
-    i64 kept = kept_by(t, w.context, r.deployment);
-    i64 prefix = t.limit == 0 && t.grows() ? std::min(w.shared_prefix, kept) : 0;
+    i64 kept = kept_by(t, w.context, r.deployment), prefix = shared_tokens(t, r, 1);
     group.per_sequence = double(t.layers) * (t.constant() + double(kept - prefix) * t.per_token());
-    shared += double(t.layers) * double(prefix) * t.per_token();
+    a.shared += double(t.layers) * double(prefix) * t.per_token();
     per_token += double(t.layers) * t.per_token();
     a.per_sequence += group.per_sequence;
     a.groups.push_back(std::move(group));
   }
-  a.max_sequences = sequences_in(room - shared, a.per_sequence);
-  a.concurrency = a.per_sequence.value > 0 ? std::max(0.0, (room - shared) / a.per_sequence) : 0;
+  a.max_sequences = sequences_in(room - a.shared, a.per_sequence);
+  a.concurrency = a.per_sequence.value > 0 ? std::max(0.0, (room - a.shared) / a.per_sequence) : 0;
   a.max_tokens = per_token.value > 0 ? whole(a.concurrency * double(w.context)) : 0;
-  a.used = shared + double(a.max_sequences) * a.per_sequence;
+  a.used = a.shared + double(a.max_sequences) * a.per_sequence;
   return a;
 }
 
@@ -73,23 +79,30 @@ Allocation allocate_token_pool(const Rank& r, Bytes room) {
   const Engine& engine = r.engine;
   const Workload& w = r.workload;
   double ratio = sliding_ratio(r.types, engine);
+  i64 shared = 0;  // tokens
   Bytes cell, state;
   for (const CacheType& t : r.types) {
     double share = t.limit > 0 ? ratio : 1;
     cell += double(t.layers) * share * t.per_token();
     state += double(t.layers) * t.constant();
     CacheGroup group{std::string(t.kind), t.layers, 0, 1, t.per_token(), 0, {}};
-    group.per_sequence = double(t.layers) * (t.constant() + share * double(w.context) * t.per_token());
+    i64 prefix = shared_tokens(t, r, engine.block_tokens);
+    group.per_sequence = double(t.layers) * (t.constant() + share * double(w.context - prefix) * t.per_token());
+    a.shared += double(t.layers) * double(prefix) * t.per_token();
+    shared = std::max(shared, prefix);
     a.per_sequence += group.per_sequence;
     a.groups.push_back(std::move(group));
   }
   Bytes for_states = state.value > 0 ? room * (engine.state_ratio / (1 + engine.state_ratio)) : Bytes{};
   i64 slots = state.value > 0 ? whole(for_states / state) - engine.state_slots : i64(9e18);
   a.max_tokens = cell.value > 0 ? whole(std::floor((room - for_states).value) / cell.value) : 0;
-  i64 by_tokens = cell.value > 0 ? a.max_tokens / w.context : i64(9e18);
+  i64 own = w.context - shared;
+  i64 by_tokens = cell.value == 0 || (own == 0 && a.max_tokens >= shared) ? i64(9e18)
+                  : own > 0 ? std::max<i64>(0, a.max_tokens - shared) / own
+                            : 0;
   a.max_sequences = std::max<i64>(0, std::min(by_tokens, slots));
   a.concurrency = double(a.max_sequences);
-  if (cell.value > 0 && by_tokens <= slots) a.concurrency = double(a.max_tokens) / double(w.context);
+  if (cell.value > 0 && by_tokens <= slots && shared == 0) a.concurrency = double(a.max_tokens) / double(w.context);
   a.used = double(a.max_tokens) * cell + (state.value > 0 ? double(slots + engine.state_slots) * state : Bytes{});
   return a;
 }
@@ -102,6 +115,9 @@ Allocation allocate_paged_up(const Rank& r, Bytes room) {
   for (const CacheType& t : r.types) {
     per_token += double(t.layers) * t.per_token();
     i64 kept = t.grows() ? round_up(kept_by(t, r.workload.context, r.deployment), block) : 0;
+    i64 prefix = shared_tokens(t, r, block);
+    kept -= prefix;
+    a.shared += double(t.layers) * double(prefix) * t.per_token();
     CacheGroup group{std::string(t.kind), t.layers, 0, block, double(block) * t.per_token(), kept / block, {}};
     group.per_sequence = double(t.layers) * (t.constant() + double(kept) * t.per_token());
     a.blocks_per_sequence += group.blocks_per_sequence;
@@ -114,8 +130,9 @@ Allocation allocate_paged_up(const Rank& r, Bytes room) {
     a.max_tokens = a.blocks * block;
   }
   a.used = double(a.max_tokens) * per_token;
-  a.concurrency = a.per_sequence.value > 0 ? std::max(0.0, a.used / a.per_sequence) : 0;
-  a.max_sequences = sequences_in(per_token.value > 0 ? a.used : room, a.per_sequence);
+  Bytes own = (per_token.value > 0 ? a.used : room) - a.shared;
+  a.concurrency = a.per_sequence.value > 0 ? std::max(0.0, (a.used - a.shared) / a.per_sequence) : 0;
+  a.max_sequences = sequences_in(own, a.per_sequence);
   return a;
 }
 

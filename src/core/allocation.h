@@ -27,12 +27,13 @@ struct CacheGroup {
 
 struct Allocation {
   std::vector<CacheGroup> groups;
-  Bytes per_sequence;           ///< allocated for one sequence of `context` tokens, per rank
+  Bytes per_sequence;           ///< allocated for one sequence of `context` tokens, per rank, beyond `shared`
+  Bytes shared;                 ///< of a prefix that all sequences have in common: held once
   Bytes ideal_per_sequence;     ///< the same without rounding, padding or shared pools, per rank
   Bytes used;                   ///< of the room, after rounding to whole blocks
   Bytes block;                  ///< bytes of one block over all its layers; 0 where the layout has none
   i64 blocks = 0;               ///< blocks of the pool
-  i64 blocks_per_sequence = 0;  ///< of `context` tokens, over all groups
+  i64 blocks_per_sequence = 0;  ///< of `context` tokens, over all groups, beyond the shared ones
   i64 max_sequences = 0;        ///< of `context` tokens that fit the room
   double concurrency = 0;       ///< the same unrounded, as vLLM logs it
   i64 max_tokens = 0;           ///< tokens of capacity as the engine's log counts them

@@ -59,6 +59,7 @@ bool is_uniform(const std::vector<CacheType>& types) {
 struct Grouping {
   i64 groups = 0;       ///< over all types
   i64 least_block = 0;  ///< tokens
+  i64 shared = 0;       ///< blocks of a common prefix
 };
 
 /// The groups of layers with pages of `page` bytes, `size` layers each.
@@ -73,10 +74,13 @@ Grouping add_groups(Allocation& a, const Rank& r, i64 block, Bytes page, i64 siz
     i64 groups = ceil_div(t.layers, size);
     group.padding = groups * size - t.layers;
     i64 context = longest_request(r);
-    group.blocks_per_sequence = groups * blocks_for(t, group.block_tokens, context, r.deployment);
+    i64 shared = groups * shared_tokens(t, r, group.block_tokens) / group.block_tokens;
+    group.blocks_per_sequence = groups * blocks_for(t, group.block_tokens, context, r.deployment) - shared;
     group.per_sequence = double(group.blocks_per_sequence * size) * page;
     a.blocks_per_sequence += group.blocks_per_sequence;
     a.per_sequence += group.per_sequence;
+    a.shared += double(shared * size) * page;
+    all.shared += shared;
     all.groups += groups;
     all.least_block = all.least_block == 0 ? group.block_tokens : std::min(all.least_block, group.block_tokens);
     a.groups.push_back(std::move(group));
@@ -87,15 +91,17 @@ Grouping add_groups(Allocation& a, const Rank& r, i64 block, Bytes page, i64 siz
 
 Grouping add_uniform_groups(Allocation& a, const Rank& r, i64 block) {
   i64 context = longest_request(r);
-  a.blocks_per_sequence = ceil_div(kept_by(r.types[0], context, r.deployment), block);
+  i64 shared = shared_tokens(r.types[0], r, block) / block;
+  a.blocks_per_sequence = ceil_div(kept_by(r.types[0], context, r.deployment), block) - shared;
   for (const CacheType& t : r.types) {
     CacheGroup group{std::string(t.kind), t.layers, 0, block, double(block) * t.per_token(), a.blocks_per_sequence, {}};
     group.per_sequence = double(a.blocks_per_sequence * t.layers) * group.page;
     a.block += double(t.layers) * group.page;
     a.per_sequence += group.per_sequence;
+    a.shared += double(shared * t.layers) * group.page;
     a.groups.push_back(std::move(group));
   }
-  return {1, block};
+  return {1, block, shared};
 }
 
 }  // namespace
@@ -117,8 +123,9 @@ Allocation allocate_paged(const Rank& r, Bytes room) {
   }
   a.blocks = whole(room / a.block);
   a.used = double(a.blocks) * a.block;
-  a.concurrency = double(a.blocks) / double(a.blocks_per_sequence);
-  a.max_sequences = a.blocks / a.blocks_per_sequence;
+  a.concurrency = double(a.blocks) / double(a.blocks_per_sequence + grouping.shared);  // the log knows of no prefix
+  i64 own = a.blocks - grouping.shared;
+  a.max_sequences = own < 0 ? 0 : a.blocks_per_sequence > 0 ? own / a.blocks_per_sequence : i64(9e18);
   a.max_tokens = r.engine.reports_requests ? whole(a.concurrency * double(context))
                                            : a.blocks / grouping.groups * grouping.least_block;
   return a;

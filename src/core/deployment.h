@@ -49,6 +49,7 @@ struct Deployment {
   i64 draft_layers = 0;          ///< layers of a draft head (MTP) that cache as the model's own do
   bool unified = true;           ///< llama.cpp: all sequences share one cache instead of a stream each
   bool states_given = false;     ///< `cache` says how states are stored; else the engine's rule does
+  double expert_skew = 0;        ///< Zipf exponent of how unevenly tokens fall on experts; 0: evenly
   i64 sampler_sequences = 0;     ///< sequences of a profiling run (max_num_seqs); 0: the engine's default
   std::optional<Bytes> kv_room;  ///< measured quantities replace modelled ones
   std::optional<Bytes> weight_bytes;

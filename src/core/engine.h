@@ -70,6 +70,7 @@ struct Engine {
   Seconds hidden_launch;       ///< of each op's launch, what a whole-model graph hides (kernels were timed alone)
   Seconds layer;               ///< small ops of one layer: norms, rope, activation, quantisation
   Seconds layer_per_log2_tp;
+  Seconds stage;               ///< handing over to the next pipeline stage, beside the device's own hop
   Seconds moe_layer;           ///< more small ops where experts are chosen: router, sorting tokens, gathering results
   Seconds step;                ///< scheduling and sampling once a step
   Seconds sequence;            ///< per sequence of the batch

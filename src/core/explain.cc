@@ -1,12 +1,21 @@
 #include "core/explain.h"
 
 #include <algorithm>
+#include <cstdio>
+
+#include "core/experts.h"
 
 namespace kvroof {
 namespace {
 
 Node leaf(std::string label, double value, Measure measure, std::string why = "") {
   return {std::move(label), value, measure, Rule::given, std::move(why), {}};
+}
+
+std::string fixed(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
 }
 
 std::string_view role_name(Role role) {
@@ -179,6 +188,22 @@ Node explain_floor(const Step& s) {
   root.parts.push_back(leaf("least bytes / peak bandwidth", s.floor_memory.value, Measure::seconds,
                             s.floor_claimed ? "" : "all fits the last-level cache: no bound claimed"));
   root.parts.push_back(leaf("flops / peak rate", s.floor_compute.value, Measure::seconds));
+  return root;
+}
+
+Node explain_experts(const Model& model, const Deployment& d, double tokens) {
+  const MoeFeedForward& moe = *experts_of(model);
+  double all = double(moe.experts), touched = distinct_experts(moe, tokens, d.expert_skew);
+  std::string how = d.expert_skew > 0 ? "the i-th most popular is chosen like i^-" + fixed(d.expert_skew)
+                                      : "all are chosen alike: an upper estimate";
+  Node root{"experts of a layer that " + fixed(tokens) + " tokens touch",
+            touched,
+            Measure::count,
+            Rule::product,
+            "each token chooses " + std::to_string(moe.top_k),
+            {}};
+  root.parts.push_back(leaf("experts", all, Measure::count));
+  root.parts.push_back(leaf("share touched", touched / all, Measure::ratio, std::move(how)));
   return root;
 }
 

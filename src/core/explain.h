@@ -38,5 +38,7 @@ Node explain_reductions(const Model& model, const Deployment& deployment, i64 to
 Node explain_memory(const Model& model, const Device& device, const Memory& memory);
 Node explain_step(const Step& step);
 Node explain_floor(const Step& step);
+/// Experts of one layer that `tokens` tokens touch. The model has some.
+Node explain_experts(const Model& model, const Deployment& deployment, double tokens);
 
 }  // namespace kvroof

@@ -23,6 +23,9 @@ Allocation allocate_cells(const Rank& rank, Bytes room);
 /// Cells of one type for `tokens` tokens in all and `sequences` sequences.
 i64 cells_of(const CacheType& type, const Deployment& deployment, const Engine& engine, i64 tokens, i64 sequences);
 
+/// Tokens of the sequences' common prefix that a type holds once: whole blocks, where it keeps every token.
+i64 shared_tokens(const CacheType& type, const Rank& rank, i64 block);
+
 /// A count of things that fit, from a quotient that rounding may have left a hair below a whole number.
 i64 whole(double count);
 i64 sequences_in(Bytes room, Bytes per_sequence);

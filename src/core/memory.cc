@@ -131,7 +131,7 @@ Memory Ranks::fit(const Rank& rank, const Workload& w) const {
   m.max_sequences = rank.room.value < 0 ? 0 : times(m.allocation.max_sequences, d_.attention_dp);
   m.max_tokens = rank.room.value < 0 ? 0 : times(m.allocation.max_tokens, d_.attention_dp);
   m.fits = rank.room.value >= 0 && m.max_sequences >= w.batch;
-  if (!m.fits) m.shortfall = larger(Bytes{1}, double(here.batch) * m.kv_per_sequence - rank.room);
+  if (!m.fits) m.shortfall = larger(Bytes{1}, m.allocation.shared + double(here.batch) * m.kv_per_sequence - rank.room);
   return m;
 }
 
@@ -218,6 +218,8 @@ std::vector<Problem> problems(const Model& model, const Device& device, const De
                                          : std::to_string(d.ep) + " ranks for the " + std::to_string(fewest_experts) +
                                                " experts of " + model.id,
                      ""});
+  if (d.expert_skew > 0 && fewest_experts == 0)
+    found.push_back({"--expert-skew", model.id + " has no experts for tokens to fall on", ""});
   if (d.tp > 1 && !device.link && !device.host_link)
     found.push_back({"--tp",
                      device.id + " has no known link, so tensor parallelism over " + std::to_string(d.tp) +

@@ -112,31 +112,6 @@ Seconds Pass::seconds() const {
   return sum;
 }
 
-double distinct_experts(const MoeFeedForward& moe, double tokens) {
-  double experts = double(moe.experts), k = double(moe.top_k);
-  if (moe.top_k >= moe.experts) return experts;
-  return std::max(k, experts * -std::expm1(tokens * std::log1p(-k / experts)));
-}
-
-namespace {
-
-/// The expected largest of `count` standard normal draws, at powers of two (order statistics; Harter 1961).
-double largest_of(i64 count) {
-  constexpr double at[] = {0, 0.5642, 1.0294, 1.4236, 1.7660, 2.0697, 2.3437, 2.5947, 2.8269};
-  double log = std::min(8.0, std::log2(double(count)));
-  int below = std::min(7, int(log));
-  return at[below] + (log - below) * (at[below + 1] - at[below]);
-}
-
-}  // namespace
-
-double busiest_rank_experts(const MoeFeedForward& moe, double tokens, i64 ranks) {
-  double held = double(moe.experts) / double(ranks), touched = distinct_experts(moe, tokens) / double(moe.experts);
-  double spread = std::sqrt(held * touched * (1 - touched));
-  // Whichever rank is busiest reads one expert at least.
-  return std::min(held, std::max(1.0, held * touched + largest_of(ranks) * spread));
-}
-
 Seconds all_reduce(const Device& device, Bytes payload, i64 tp) {
   if (tp <= 1) return {};
   const Achievable& a = device.achievable;

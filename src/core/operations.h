@@ -94,12 +94,6 @@ class Pass {
   Seconds least_compute_;
 };
 
-/// Distinct experts that `tokens` tokens touch under uniform routing: an upper estimate of what a step reads.
-double distinct_experts(const MoeFeedForward& moe, double tokens);
-
-/// Distinct experts on the busiest of `ranks` that share them evenly: what the others wait for.
-double busiest_rank_experts(const MoeFeedForward& moe, double tokens, i64 ranks);
-
 /// An all-reduce of `payload` bytes over tp ranks: latency, then the payload over the link. In the scale-up domain or,
 /// beyond it, across the network.
 Seconds all_reduce(const Device& device, Bytes payload, i64 tp);

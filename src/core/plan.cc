@@ -17,7 +17,7 @@ std::vector<i64> powers_of_two(i64 most) {
 /// Devices that reach each other over the scale-up link.
 i64 link_domain(const Device& device) { return device.link ? device.link->domain : device.host_link ? 8 : 1; }
 
-Workload whole_requests(const Demand& demand) { return {demand.tokens(), 1, 0}; }
+Workload whole_requests(const Demand& demand) { return {demand.tokens(), 1, demand.load.shared_prefix}; }
 
 /// The fewest replicas that meet the demand; most_replicas + 1 when none do.
 i64 fewest(Replica& replica, const Demand& demand) {
@@ -141,8 +141,9 @@ Replica::Replica(const Model& model, const Device& device, const Deployment& d, 
 Serving Replica::at(double amount, i64 replicas) {
   if (!server_) {  // the fullest replica sets the pace
     double users = std::ceil(amount / double(replicas) * (1 - 1e-12));
-    Serving s =
-        served_by_step(decode_step(model_, device_, d_, {demand_.context, i64(users), 0}, engine_, range_), users);
+    Serving s = served_by_step(
+        decode_step(model_, device_, d_, {demand_.context, i64(users), demand_.load.shared_prefix}, engine_, range_),
+        users);
     s.tokens_per_second = amount / s.tpot.value;
     s.concurrency = s.running = amount;
     return s;
@@ -241,6 +242,8 @@ std::vector<Problem> problems(const Demand& demand, const Choices& choices) {
     found.push_back({"--ttft", "needs a prompt", "say --input and --output instead of --context"});
   if (demand.has_rate() && !demand.serves())
     found.push_back({"--rate", "needs a request", "say --input and --output instead of --context"});
+  if (demand.serves() && demand.load.shared_prefix > demand.load.input)
+    for (const Problem& p : problems(demand.load)) found.push_back(p);
   if (demand.load.concurrency <= 0 && demand.load.rate <= 0)
     found.push_back({"--users", "or --rate is needed", "such as --users 200 or --rate 4/s"});
   if (demand.load.concurrency > 0 && demand.has_rate())

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/experts.h"
 #include "core/operations.h"
 
 namespace kvroof {
@@ -43,7 +44,7 @@ Schedule::Schedule(const Model& model, const Device& device, const Deployment& d
                     moe_layers * engine.moe_layer;
   step_overhead_ = a.step + engine.step;
   sequence_overhead_ = engine.sequence + layers * engine.sequence_layer;
-  stage_hops_ = double(d_.pp - 1) * a.hop;
+  stage_hops_ = double(d_.pp - 1) * (a.hop + engine.stage);
 }
 
 Work Schedule::work(Flops flops, Arithmetic arithmetic) const {
@@ -52,12 +53,17 @@ Work Schedule::work(Flops flops, Arithmetic arithmetic) const {
   return {flops, flops / (device_.achievable.compute * *peak), flops / *peak};
 }
 
-double Schedule::linear_fraction(const Format& f) const {
-  double fraction = device_.achievable.linear_rate(f.arithmetic).fraction;
-  if (f.name.size() > 2 && f.name.substr(f.name.size() - 2) == "_k") fraction *= engine_.k_quants;
+double Schedule::expert_fraction(const Format& f) const {
+  return fraction(f, std::max(linear_rate(f).fraction, linear_rate(format("bf16")).fraction));
+}
+
+/// What of the bandwidth is reached where memory would allow `fraction`.
+double Schedule::fraction(const Format& f, double fraction) const {
   const std::optional<Bandwidth>& core_rate = device_.achievable.core_rate;
   if (engine_.matrix_vector && core_rate && device_.cores)
     fraction = std::min(fraction, double(*device_.cores) * *core_rate / device_.memory[0].bandwidth);
+  // Decoding a K-quant costs the cores more, all the more where they are what binds.
+  if (f.name.size() > 2 && f.name.substr(f.name.size() - 2) == "_k") fraction *= engine_.k_quants;
   return fraction;
 }
 
@@ -69,6 +75,12 @@ MatrixOp Schedule::matrix(PartKind part, double layers, Seconds launch, Bytes by
   op.bytes = op.least = layers * bytes;
   op.streamed = op.bytes / linear_fraction(f);
   op.per_row = work(layers * per_row, f.arithmetic);
+  return op;
+}
+
+MatrixOp Schedule::expert_matrix(double layers, Seconds launch, Bytes bytes, Flops per_row, const Format& f) const {
+  MatrixOp op = matrix(PartKind::experts, layers, launch, bytes, per_row, f);
+  op.streamed = op.bytes / expert_fraction(f);
   return op;
 }
 
@@ -85,8 +97,10 @@ void Schedule::add_linears(const LayerGroup& g) {
     bool experts = l.role == WeightRole::expert && moe;
     double read = double(l.parameters) * share / (experts ? double(moe->experts) : 1);
     Seconds launch = l.fused ? Seconds{} : device_.achievable.linear_rate(f.arithmetic).launch;
-    MatrixOp op = matrix(experts ? PartKind::experts : PartKind::weights, layers, launch,
-                         scale_ * f.size(read, 1 << 20), Flops{2.0 * double(l.active) * share}, f);
+    Bytes bytes = scale_ * f.size(read, 1 << 20);
+    Flops flops{2.0 * double(l.active) * share};
+    MatrixOp op = experts ? expert_matrix(layers, launch, bytes, flops, f)
+                          : matrix(PartKind::weights, layers, launch, bytes, flops, f);
     op.rows = rows;
     if (experts) {
       op.experts = moe;
@@ -183,8 +197,8 @@ Seconds Schedule::collectives(double tokens) const {
 }
 
 double Schedule::experts_read(const MoeFeedForward& moe, double rows) const {
-  if (d_.ep <= 1) return distinct_experts(moe, rows);
-  return double(d_.ep) * busiest_rank_experts(moe, rows, d_.ep);
+  if (d_.ep <= 1) return distinct_experts(moe, rows, d_.expert_skew);
+  return double(d_.ep) * busiest_rank_experts(moe, rows, d_.ep, d_.expert_skew);
 }
 
 Bytes Schedule::resident_sequence(i64 context) const {

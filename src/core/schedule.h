@@ -74,7 +74,10 @@ class Schedule {
   /// All-reduces of all layers over `tokens` rows.
   Seconds collectives(double tokens) const;
   /// The share of the bandwidth a matrix in that format reaches: the device's, unless the engine's kernels reach less.
-  double linear_fraction(const Format& format) const;
+  double linear_fraction(const Format& format) const { return fraction(format, linear_rate(format).fraction); }
+  /// The same of experts: one grouped kernel reads them back to back, so they stream no worse than large matrices in 16
+  /// bits do. What a format's own kernels reach was timed on single matrices, few of them large once they are narrow.
+  double expert_fraction(const Format& format) const;
   Seconds layer_overhead() const { return layer_overhead_; }
   Seconds step_overhead(double batch) const { return step_overhead_ + sequences(batch) * sequence_overhead_; }
   /// Those of `batch` sequences that the fullest group of data-parallel attention has: the others wait for it.
@@ -97,6 +100,9 @@ class Schedule {
   void add_head();
   void sum_up();
   MatrixOp matrix(PartKind part, double layers, Seconds launch, Bytes bytes, Flops per_row, const Format& format) const;
+  MatrixOp expert_matrix(double layers, Seconds launch, Bytes bytes, Flops per_row, const Format& format) const;
+  const LinearRate& linear_rate(const Format& f) const { return device_.achievable.linear_rate(f.arithmetic); }
+  double fraction(const Format& format, double of_memory) const;
   Work work(Flops flops, Arithmetic arithmetic) const;
   Bytes prefix_bytes(const LayerGroup& group, i64 tokens) const;
   std::optional<Seconds> core_time(const Attention& attention, i64 kept, i64 query_tokens) const;

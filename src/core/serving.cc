@@ -20,9 +20,9 @@ Seconds chunk_time(const Schedule& schedule, double chunk, double cached, Prompt
 }  // namespace
 
 /// Attention grows in a straight line from chunk to chunk, so the mean of the first and the last stands for all.
-Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, i64 input,
-                     double cache_hit, Prompts prompts) {
-  double cached = std::floor(double(input) * cache_hit), left = std::max(1.0, double(input) - cached);
+Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, i64 input, i64 found,
+                     Prompts prompts) {
+  double cached = double(std::min(found, input - 1)), left = double(input) - cached;  // the last token is always read
   double size = double(d.batched_tokens), whole_chunks = std::floor(left / size), rest = left - whole_chunks * size;
   Schedule schedule(m, device, d, e);
   Seconds sum;
@@ -74,15 +74,16 @@ Server::Server(const Model& m, const Device& device, const Deployment& d, const 
       range_(range.of(m)),
       decoder_(m, device, d, e, range),
       step_(decoder_, anchor),
-      prefill_(prefill_time(m, device, d, e, load.input, load.cache_hit)),
-      work_(d.attention_dp > 1 ? prefill_time(m, device, d, e, load.input, load.cache_hit, Prompts::one_a_group).value
+      prefill_(prefill_time(m, device, d, e, load.input, load.cached())),
+      first_prefill_(load.shared_prefix > 0 ? prefill_time(m, device, d, e, load.input, 0) : prefill_),
+      work_(d.attention_dp > 1 ? prefill_time(m, device, d, e, load.input, load.cached(), Prompts::one_a_group).value
                                : prefill_.value),
       basis_(anchor == 1 ? device.achievable.basis : Basis::observed),
       most_(double(std::min<i64>(capacity, 1 << 16))),
       tokens_(double(load.output - 1)),
       output_(double(load.output)),
       stages_(e.pipelined ? double(d.pp) : 1) {
-  decoder_.set_workload({load.input + load.output / 2, 1, 0});
+  decoder_.set_workload({load.input + load.output / 2, 1, load.shared_prefix});
 }
 
 /// What the loop is at throughput `x` with about `requests` in the system. Not possible where prefill takes all of the
@@ -139,6 +140,7 @@ Serving Server::operator()(const Load& load, i64 count) {
   Serving s;
   s.basis = basis_;
   s.prefill = prefill_;
+  s.first_prefill = first_prefill_;
   s.stable = most_ > 0;
   if (!s.stable) return s;
   double replicas = double(count);
@@ -181,6 +183,11 @@ std::vector<Problem> problems(const Load& load) {
   std::vector<Problem> found;
   if (load.input < 1) found.push_back({"--input", "must be at least 1 token", ""});
   if (load.output < 1) found.push_back({"--output", "must be at least 1 token", ""});
+  if (load.input >= 1 && load.shared_prefix > load.input)
+    found.push_back({"--shared-prefix",
+                     "is " + std::to_string(load.shared_prefix) + ", more than the prompt of " +
+                         std::to_string(load.input) + " tokens (--input)",
+                     "the tokens that all requests have in common are the first ones of a prompt"});
   if (!(load.cache_hit >= 0 && load.cache_hit <= 1)) found.push_back({"--cache-hit", "must lie in [0, 1]", ""});
   if (load.concurrency > 0 && load.rate > 0)
     found.push_back({"--rate", "and --concurrency exclude each other", "a rate settles at a concurrency of its own"});

@@ -6,6 +6,9 @@
 // once; the rest queues, which shows in TTFT. An arrival rate settles at the concurrency it needs, or at none.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/step.h"
 
 namespace kvroof {
@@ -17,6 +20,9 @@ struct Load {
   double concurrency = 0;  ///< requests in the system at all times
   double rate = 0;         ///< arrivals per second
   double cache_hit = 0;    ///< share of prompt tokens found in the prefix cache
+  i64 shared_prefix = 0;   ///< first prompt tokens that all requests have in common, held once
+  /// Prompt tokens found there once the first request was served: the hit rate counts those in common too.
+  i64 cached() const { return std::max(shared_prefix, i64(std::floor(double(input) * cache_hit))); }
 };
 
 struct Serving {
@@ -25,6 +31,7 @@ struct Serving {
   double decoding = 0;     ///< of them decoding at one moment
   double running = 0;      ///< admitted by the KV capacity; the rest queues
   Seconds prefill;         ///< of one prompt alone
+  Seconds first_prefill;   ///< of the first prompt, which finds no shared prefix
   Seconds ttft;
   Seconds tpot;
   Seconds tpot_low, tpot_high;
@@ -36,10 +43,10 @@ struct Serving {
 /// A prompt read alone, or one of as many as there are groups of data-parallel attention: then they share the work.
 enum class Prompts { one, one_a_group };
 
-/// Time from a prompt's first token to its last, in chunks of the scheduler's size. Of prompts read in all groups at
-/// once it is what each of them takes of the replica's time.
+/// Time from a prompt's first token to its last, `cached` ones found, in chunks of the scheduler's size. Of prompts
+/// read in all groups at once it is what each of them takes of the replica's time.
 Seconds prefill_time(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
-                     i64 input, double cache_hit, Prompts prompts = Prompts::one);
+                     i64 input, i64 cached, Prompts prompts = Prompts::one);
 
 /// Step time as a function of a real number of sequences: between whole ones it is a straight line. What was asked once
 /// is remembered.
@@ -59,7 +66,7 @@ class StepCurve {
 /// A deployment that is asked about many loads of the same prompts and answers. The references must outlive it.
 class Server {
  public:
-  /// `capacity`: sequences of input + output tokens that fit the memory of one replica.
+  /// `capacity`: sequences of input + output tokens that fit the memory of one replica, the shared prefix held once.
   Server(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine, const Load& load,
          i64 capacity, const RangeRule& range, double anchor = 1);
   Server(const Server&) = delete;  // the curve refers to the decoder held here
@@ -78,7 +85,8 @@ class Server {
   Decoder decoder_;  ///< in the middle of an answer
   StepCurve step_;
   Seconds prefill_;  ///< of a prompt alone
-  double work_;      ///< of the replica's time that a prompt takes
+  Seconds first_prefill_;
+  double work_;  ///< of the replica's time that a prompt takes
   Basis basis_;
   double most_;    ///< requests a replica admits
   double tokens_;  ///< of a request that a step each makes

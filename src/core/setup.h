@@ -41,7 +41,7 @@ struct Setup {
   i64 capacity(const Load& load) const {
     Deployment whole = d;
     whole.max_context = 0;
-    Workload one{load.input + load.output, 1, 0};
+    Workload one{load.input + load.output, 1, load.shared_prefix};
     Memory m = fit(model, device, whole, one, engine);
     return (draft ? with_draft(m, *draft, whole, one, engine) : m).max_sequences;
   }

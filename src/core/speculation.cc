@@ -69,14 +69,17 @@ Speculated anchored(Speculated s, double ratio, const RangeRule& range) {
 Memory with_draft(const Memory& target, const Draft& draft, const Deployment& d, const Workload& w, const Engine& e) {
   Deployment beside = draft_deployment(draft, d);
   Bytes weights = rank_weights(draft.model, beside, 0);
-  Bytes per_sequence = allocate(draft.model, beside, w, e, 0, target.kv_room).per_sequence;
+  Allocation drafts = allocate(draft.model, beside, w, e, 0, target.kv_room);
   Memory m = target;
   m.weights += weights;
-  m.kv_per_sequence += per_sequence;
+  m.kv_per_sequence += drafts.per_sequence;
+  m.allocation.shared += drafts.shared;
   Bytes room = d.kv_room ? *d.kv_room - weights : m.usable - m.reserved - m.weights - m.runtime - m.activation;
   m.kv_room = larger(Bytes{}, room);
   double groups = double(d.attention_dp),
-         most = m.kv_per_sequence.value > 0 ? std::floor(m.kv_room / m.kv_per_sequence) : 0;
+         most = m.kv_per_sequence.value > 0
+                    ? std::floor(larger(Bytes{}, m.kv_room - m.allocation.shared) / m.kv_per_sequence)
+                    : 0;
   double share = target.max_sequences > 0 ? std::min(1.0, most * groups / double(target.max_sequences)) : 0;
   m.max_sequences = std::min(target.max_sequences, i64(most * groups));
   m.max_tokens = i64(double(target.max_tokens) * share);
@@ -84,7 +87,8 @@ Memory with_draft(const Memory& target, const Draft& draft, const Deployment& d,
   if (m.fits)
     m.shortfall = {};
   else
-    m.shortfall = larger(Bytes{1}, double(ceil_div(w.batch, d.attention_dp)) * m.kv_per_sequence - room);
+    m.shortfall =
+        larger(Bytes{1}, m.allocation.shared + double(ceil_div(w.batch, d.attention_dp)) * m.kv_per_sequence - room);
   return m;
 }
 

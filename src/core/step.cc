@@ -42,11 +42,7 @@ RangeRule RangeRule::of(const Model& model) const {
 
 Decoder::Decoder(const Model& model, const Device& device, const Deployment& d, const Engine& engine,
                  const RangeRule& range)
-    : schedule_(model, device, d, engine),
-      range_(range.of(model)),
-      pp_(double(d.pp)),
-      dp_(double(d.dp)),
-      pipelined_(engine.pipelined) {}
+    : schedule_(model, device, d, engine), range_(range.of(model)), d_(d) {}
 
 void Decoder::set_workload(const Workload& w) {
   attention_.clear();
@@ -55,10 +51,13 @@ void Decoder::set_workload(const Workload& w) {
   query_tokens_ = double(w.query_tokens);
 }
 
-/// Pipeline stages work on a part of the batch each, where the engine keeps them all busy.
+double sequences_at_once(const Deployment& d, const Engine& engine, i64 batch) {
+  double in_flight = engine.pipelined ? std::min(double(d.pp), double(batch)) : 1;
+  return std::ceil(double(batch) / in_flight);
+}
+
 Pass Decoder::pass(i64 batch) const {
-  double in_flight = pipelined_ ? std::min(pp_, double(batch)) : 1;
-  double sequences = std::ceil(double(batch) / in_flight), rows = sequences * query_tokens_;
+  double sequences = sequences_at_once(d_, schedule_.engine(), batch), rows = sequences * query_tokens_;
   Pass pass(schedule_, schedule_.resident_weights() + schedule_.sequences(double(batch)) * resident_sequence_);
   pass.matrices(rows, rows);
   for (const AttentionOp& op : attention_) pass.attention(op, schedule_.sequences(sequences));
@@ -71,14 +70,14 @@ Step Decoder::step(i64 batch) const {
   Pass p = pass(batch);
   Step s;
   s.batch = batch;
-  set_floor(s, p, schedule_.device(), pp_);
+  set_floor(s, p, schedule_.device(), double(d_.pp));
   p.parts(s.parts);
   s.expected = p.seconds();
   s.low = larger(s.floor, range_.low * s.expected);
   s.high = range_.high * s.expected;
   s.basis = schedule_.device().achievable.basis;
   s.bound_by = bound_by(s.parts);
-  s.tokens_per_second = double(batch) * dp_ / s.expected.value;
+  s.tokens_per_second = double(batch) * double(d_.dp) / s.expected.value;
   s.tokens_per_second_per_user = 1 / s.expected.value;
   return s;
 }

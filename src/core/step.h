@@ -51,12 +51,14 @@ class Decoder {
 
   Schedule schedule_;
   RangeRule range_;
-  double pp_, dp_;
-  bool pipelined_;
+  const Deployment& d_;
   double query_tokens_ = 1;
   std::vector<AttentionOp> attention_;
   Bytes resident_sequence_;
 };
+
+/// Of `batch` sequences those that a stage works on at once, where the engine keeps all stages busy.
+double sequences_at_once(const Deployment& deployment, const Engine& engine, i64 batch);
 
 /// One decode step of `workload.batch` sequences on one replica.
 Step decode_step(const Model& model, const Device& device, const Deployment& deployment, const Workload& workload,
