@@ -13,7 +13,7 @@ blocks_of() {
     if [ $inside -eq 1 ] && [ "${line:0:2}" = '$ ' ]; then
       printf '%s\n' "$line"
       arguments=${line#*kvroof }
-      COLUMNS=80 NO_COLOR=1 $kvroof $arguments 2>&1 || true
+      COLUMNS=80 NO_COLOR=1 eval "$kvroof $arguments" 2>&1 || true  # quotes mean what they mean in a shell
     elif [ $inside -eq 0 ] || [ "$line" = '```console' ]; then
       printf '%s\n' "$line"
     fi
