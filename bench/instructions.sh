@@ -3,9 +3,9 @@
 # Two runs of different length; what is common to both (start-up, reading specs) falls out. The bounds are loose: twice
 # what was counted when they were set. Exit 1 where one is passed.
 #
-#   bench/instructions.sh [build/release/kvroof_bench]
+#   ninja -C build/release kvroof_count && bench/instructions.sh [build/release/kvroof_count]
 set -euo pipefail
-bench=${1:-$(dirname "$0")/../build/release/kvroof_bench}
+bench=${1:-$(dirname "$0")/../build/release/kvroof_count}
 command -v valgrind >/dev/null || { echo "valgrind is not installed: apt install valgrind" >&2; exit 2; }
 
 counted() {  # kind, points

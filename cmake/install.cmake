@@ -1,4 +1,4 @@
-# What `cmake --install` and the .deb bring: the program, its catalogue, manual and completions, and the core as a
+# What `cmake --install` and the .deb bring: the program, its catalogue, schemas, manual and completions, and the core as a
 # CMake package (`find_package(kvroof)`, `kvroof::core`). Manual and completions are the program's own output.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -21,6 +21,9 @@ if(NOT CMAKE_CROSSCOMPILING)
   install_output(kvroof ${CMAKE_INSTALL_DATADIR}/bash-completion/completions completions bash)
   install_output(_kvroof ${CMAKE_INSTALL_DATADIR}/zsh/site-functions completions zsh)
   install_output(kvroof.fish ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d completions fish)
+  foreach(file models hardware catalogue scenarios config)
+    install_output(${file}.schema.json ${CMAKE_INSTALL_DATADIR}/kvroof/schema schema ${file})
+  endforeach()
   get_property(files GLOBAL PROPERTY kvroof_written)
   add_custom_target(kvroof_written ALL DEPENDS ${files})
 endif()

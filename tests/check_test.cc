@@ -445,6 +445,31 @@ TEST_CASE("a baseline reads back, in a stable order, and says what is wrong with
   CHECK_THROWS_AS(read_baseline(path), InputError);
 }
 
+TEST_CASE("scenarios that share all but their users answer as each alone") {
+  Folder folder;
+  Catalog catalog = catalog_of_text(catalogue);
+  std::vector<std::string> entries;
+  for (const char* load :
+       {"", "    concurrency: 16\n", "    concurrency: 300\n", "    rate: 2/s\n", "    rate: 5000/s\n",
+        "    input: 1k\n", "    input: 1k\n    rate: 2/s\n", "    concurrency: 16\n    tp: 2\n"})
+    entries.push_back("  - name: s" + std::to_string(entries.size()) + "\n    model: other\n    hardware: card\n" +
+                      load);
+  std::string all = "scenarios:\n";
+  for (const std::string& entry : entries) all += entry;
+  Answers together = answer_all(scenario_file(folder, all), catalog);
+  REQUIRE(together.by_name.size() == entries.size());
+  for (const std::string& entry : entries) {
+    INFO(entry);
+    Answers alone = answer_all(scenario_file(folder, "scenarios:\n" + entry), catalog);
+    const auto& [name, answer] = *alone.by_name.begin();
+    CHECK(answer.error.empty());
+    CHECK(answer.figures == together.by_name.at(name).figures);
+  }
+  CHECK(together.by_name.at("s1").figures != together.by_name.at("s2").figures);
+  InputTexts texts(together);
+  for (const auto& [name, answer] : together.by_name) CHECK(texts(answer) == together.inputs_of(answer).dump());
+}
+
 TEST_CASE("a baseline is never seen half-written") {
   Folder folder;
   ScenarioFile file = scenario_file(folder, scenarios);

@@ -12,7 +12,7 @@ package=$(ls packages/*.deb)
 dpkg-deb --field "$package" Depends | grep -q libyaml-cpp || fail "no dependency on libyaml-cpp"
 dpkg-deb --extract "$package" root
 root/usr/bin/kvroof --version | grep -q '^kvroof ' || fail "doesn't run"
-for file in share/man/man1/kvroof.1 share/kvroof/models.yaml share/bash-completion/completions/kvroof bin/kvroof; do
+for file in share/man/man1/kvroof.1 share/kvroof/models.yaml share/kvroof/schema/models.schema.json share/bash-completion/completions/kvroof bin/kvroof; do
   [ -s "root/usr/$file" ] || fail "no $file"
 done
 

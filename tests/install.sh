@@ -17,6 +17,9 @@ cmp -s "$prefix/share/kvroof/hardware.yaml" "$here/../hardware.yaml" || fail "th
 grep -q '^complete -F _kvroof kvroof$' "$prefix/share/bash-completion/completions/kvroof" || fail "no bash completion"
 head -1 "$prefix/share/zsh/site-functions/_kvroof" | grep -qx '#compdef kvroof' || fail "no zsh completion"
 grep -q '^complete -c kvroof' "$prefix/share/fish/vendor_completions.d/kvroof.fish" || fail "no fish completion"
+for file in models hardware catalogue scenarios config; do
+  cmp -s "$prefix/share/kvroof/schema/$file.schema.json" <("$prefix/bin/kvroof" schema $file) || fail "no schema of $file"
+done
 if command -v groff >/dev/null; then
   warnings=$(groff -man -ww -Tutf8 "$prefix/share/man/man1/kvroof.1" 2>&1 >/dev/null)
   [ -z "$warnings" ] || fail "the manual page: $warnings"

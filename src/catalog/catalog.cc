@@ -273,21 +273,6 @@ Engine Catalog::engine(std::string_view name) const {
   return engine;
 }
 
-namespace {
-struct RangeEntry {
-  RangeRule rule;
-  std::string source;
-};
-template <Of<RangeEntry> S, class F>
-void fields(S& r, F&& f) {
-  f("low", r.rule.low);
-  f("high", r.rule.high);
-  f("experts_low", r.rule.experts_low, 0.0);
-  f("experts_high", r.rule.experts_high, 0.0);
-  f("source", r.source);
-}
-}  // namespace
-
 RangeRule Catalog::range(Basis basis) const { return range_named(name_of(basis)); }
 
 RangeRule Catalog::kernel_range(Basis basis) const {

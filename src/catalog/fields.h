@@ -7,6 +7,7 @@
 #include "core/engine.h"
 #include "core/hardware.h"
 #include "core/model.h"
+#include "core/step.h"
 
 namespace kvroof {
 
@@ -75,6 +76,8 @@ void fields(S& p, F&& f) {
   f("sinks", p.sinks, false);
   f("value_from_key", p.value_from_key, false);
 }
+template <Of<NoFeedForward> S, class F>
+void fields(S&, F&&) {}
 template <Of<DenseFeedForward> S, class F>
 void fields(S& d, F&& f) {
   f("width", d.width);
@@ -368,6 +371,26 @@ void fields(S& e, F&& f) {
   f("command", e.command, std::string());
   f("log_line", e.log_line, std::string());
   f("source", e.source);
+}
+
+// ---- ranges --------------------------------------------------------------------------------------------
+
+template <Of<RangeRule> S, class F>
+void fields(S& r, F&& f) {
+  f("low", r.low);
+  f("high", r.high);
+  f("experts_low", r.experts_low, 0.0);
+  f("experts_high", r.experts_high, 0.0);
+}
+/// As the catalogue has it: the rule and where it was found.
+struct RangeEntry {
+  RangeRule rule;
+  std::string source;
+};
+template <Of<RangeEntry> S, class F>
+void fields(S& r, F&& f) {
+  fields(r.rule, f);
+  f("source", r.source);
 }
 
 }  // namespace kvroof

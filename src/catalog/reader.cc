@@ -3,6 +3,8 @@
 #include <cmath>
 #include <set>
 
+#include "catalog/names.h"
+
 namespace kvroof {
 namespace {
 
@@ -115,10 +117,10 @@ void ValueReader::read(const YAML::Node& node, Format& value) {
 }
 
 template <class Enum>
-void ValueReader::read_name(const YAML::Node& node, Enum& value, std::initializer_list<std::string_view> names) {
+void ValueReader::read_name(const YAML::Node& node, Enum& value) {
   std::string text = scalar(node), list;
   int index = 0;
-  for (std::string_view name : names) {
+  for (std::string_view name : Names<Enum>::list) {
     if (name == text) {
       value = Enum(index);
       return;
@@ -128,8 +130,11 @@ void ValueReader::read_name(const YAML::Node& node, Enum& value, std::initialize
   source_.problem(node.Mark(), "unknown value " + quoted(text), "expected one of " + list);
 }
 
-void ValueReader::read(const YAML::Node& node, Confidence& value) { read_name(node, value, {"A", "B", "C", "D"}); }
-void ValueReader::read(const YAML::Node& node, QkNorm& value) { read_name(node, value, {"none", "head", "all"}); }
+void ValueReader::read(const YAML::Node& node, Confidence& value) { read_name(node, value); }
+void ValueReader::read(const YAML::Node& node, QkNorm& value) { read_name(node, value); }
+void ValueReader::read(const YAML::Node& node, Basis& value) { read_name(node, value); }
+void ValueReader::read(const YAML::Node& node, Layout& value) { read_name(node, value); }
+void ValueReader::read(const YAML::Node& node, FractionOf& value) { read_name(node, value); }
 void ValueReader::read(const YAML::Node& node, Overlap& value) {
   std::string text = scalar(node);
   std::string_view rest;
@@ -141,16 +146,6 @@ void ValueReader::read(const YAML::Node& node, Overlap& value) {
   else
     source_.problem(node.Mark(), "unknown value " + quoted(text),
                     "expected max, sum, or the share of the shorter time that is hidden, such as 0.6");
-}
-void ValueReader::read(const YAML::Node& node, Basis& value) {
-  read_name(node, value,
-            {"measured kernels", "own end-to-end rows", "family default", "vendor figures", "datasheet only"});
-}
-void ValueReader::read(const YAML::Node& node, Layout& value) {
-  read_name(node, value, {"exact", "paged", "token_pool", "paged_up", "cells"});
-}
-void ValueReader::read(const YAML::Node& node, FractionOf& value) {
-  read_name(node, value, {"total", "free_before_load", "free_after_load"});
 }
 
 void ValueReader::read(const YAML::Node& node, WeightFormats& value) {
@@ -174,23 +169,24 @@ void ValueReader::read_kind(const YAML::Node& node, Variant& value, T kind, cons
 void ValueReader::read(const YAML::Node& node, Attention& value) {
   if (!node.IsMap() || !node["kind"]) return source_.problem(node.Mark(), "expected {kind: full, …}");
   std::string kind = scalar(node["kind"]), what = "attention kind '" + kind + "'";
+  std::string known;
   bool found = false;
   auto try_kind = [&]<class T>(T spec) {
+    known += (known.empty() ? "" : ", ") + std::string(T::name);
     if (T::name != kind) return;
     found = true;
     read_kind(node, value, spec, what);
   };
   [&]<class... Kinds>(std::variant<Kinds...>*) { (try_kind(Kinds{}), ...); }(static_cast<Attention*>(nullptr));
   if (!found)
-    source_.problem(node["kind"].Mark(), "unknown attention kind " + quoted(kind),
-                    "expected one of full, sliding, chunked, mla, recurrent, cross, none");
+    source_.problem(node["kind"].Mark(), "unknown attention kind " + quoted(kind), "expected one of " + known);
 }
 
 void ValueReader::read(const YAML::Node& node, FeedForward& value) {
   if (!node.IsMap() || !node["kind"]) return source_.problem(node.Mark(), "expected {kind: gated, width: …}");
   std::string kind = scalar(node["kind"]), what = "feed-forward kind '" + kind + "'";
   if (kind == "none") {
-    value = NoFeedForward{};
+    read_kind(node, value, NoFeedForward{}, what);
   } else if (kind == "gated" || kind == "plain") {
     DenseFeedForward dense;
     dense.matrices = kind == "gated" ? 3 : 2;

@@ -113,7 +113,7 @@ class ValueReader {
   std::optional<double> quantity(const YAML::Node& node, Dimension dimension);
   std::optional<int> arithmetic(const YAML::Node& key);
   template <class Enum>
-  void read_name(const YAML::Node& node, Enum& value, std::initializer_list<std::string_view> names);
+  void read_name(const YAML::Node& node, Enum& value);
   Source& source_;
 };
 

@@ -4,17 +4,10 @@
 
 #include <algorithm>
 
+#include "catalog/names.h"
 #include "core/units.h"
 
 namespace kvroof {
-
-template <Of<RangeRule> S, class F>
-void fields(S& r, F&& f) {
-  f("low", r.low);
-  f("high", r.high);
-  f("experts_low", r.experts_low, 0.0);
-  f("experts_high", r.experts_high, 0.0);
-}
 
 namespace {
 
@@ -43,18 +36,14 @@ struct RecordValue {
   Json operator()(double v) const { return v; }
   Json operator()(const std::string& v) const { return v; }
   Json operator()(const Format& v) const { return std::string(v.name); }
-  Json operator()(Confidence v) const { return std::string(1, char('A' + int(v))); }
-  Json operator()(QkNorm v) const { return v == QkNorm::none ? "none" : v == QkNorm::head ? "head" : "all"; }
+  template <Named Enum>
+  Json operator()(Enum v) const {
+    return std::string(Names<Enum>::list[int(v)]);
+  }
   Json operator()(Overlap v) const {
     if (v == Overlap::max()) return "max";
     if (v == Overlap::sum()) return "sum";
     return v.hidden;
-  }
-  Json operator()(Basis v) const { return std::string(name_of(v)); }
-  Json operator()(Layout v) const { return std::string(name_of(v)); }
-  Json operator()(FractionOf v) const {
-    constexpr const char* names[] = {"total", "free_before_load", "free_after_load"};
-    return names[int(v)];
   }
   template <Dimension D>
   Json operator()(const Quantity<D>& v) const {

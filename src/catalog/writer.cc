@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "catalog/fields.h"
+#include "catalog/names.h"
 
 namespace kvroof {
 namespace {
@@ -65,11 +66,12 @@ struct FlowText {
   std::string operator()(const Quantity<D>& v) const {
     return in_units(v);
   }
-  std::string operator()(Basis v) const { return std::string(name_of(v)); }
   std::string operator()(const Overlap& v) const { return (*this)(v.hidden); }
   std::string operator()(const Format& v) const { return std::string(v.name); }
-  std::string operator()(Confidence v) const { return std::string(1, char('A' + int(v))); }
-  std::string operator()(QkNorm v) const { return v == QkNorm::none ? "none" : v == QkNorm::head ? "head" : "all"; }
+  template <Named Enum>
+  std::string operator()(Enum v) const {
+    return std::string(Names<Enum>::list[int(v)]);
+  }
   template <class T>
   std::string operator()(const std::optional<T>& v) const {
     return v ? (*this)(*v) : "null";

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <future>
+#include <memory>
 #include <sstream>
 #include <thread>
 
@@ -68,41 +69,103 @@ const Json& record(const std::map<std::string, Json>& records, const std::string
   return found == records.end() ? none : found->second;
 }
 
-Answer answer(const Scenario& scenario, OptionReader& reader, Lookup& lookup, Answers& all) {
-  Answer a;
-  a.options = scenario.options;
-  SetupOptions o = reader.read(scenario.options);
-  const Device& device = lookup.device(o.hardware);
-  Basis basis = basis_of(o, device);
-  Specs specs{lookup.model(o.model.model), device, lookup.engine(o.layout, device), lookup.range(basis), {}};
-  if (!o.draft.empty()) keep(all.models, o.draft, *(specs.draft = lookup.model(o.draft)));
-  a.engine = specs.engine.id;
-  a.basis = name_of(basis);
-  a.figures = figures_of(setup_of(o, specs), load_of(o));
-  keep(all.models, o.model.model, specs.model);
-  keep(all.devices, o.hardware.device, specs.device);
-  keep(all.engines, a.engine, specs.engine);
-  keep(all.ranges, a.basis, specs.range);
-  return a;
-}
+/// A setup with all that the number of its users does not change.
+class Prepared {
+ public:
+  Prepared(Setup setup, const std::optional<Load>& load) : setup_(std::move(setup)), memory_(setup_.memory()) {
+    if (!memory_.fits) return;
+    step_ = setup_.step();
+    if (load)
+      server_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine, *load, setup_.capacity(*load), setup_.range,
+                      setup_.anchor);
+  }
+
+  Figures figures(const std::optional<Load>& load) {
+    std::optional<Serving> serving = server_ && load ? std::optional((*server_)(*load, setup_.d.dp)) : std::nullopt;
+    if (serving && !serving->stable) serving.reset();
+    Outcome outcome{setup_, memory_, step_ ? &*step_ : nullptr, serving ? &*serving : nullptr};
+    Figures figures;
+    for (const Judged& j : judged()) {
+      std::optional<double> value = j.metric->number(outcome);
+      bool bytes = value && j.metric->measure == Measure::bytes;  // whole, as everywhere outside the arithmetic
+      figures.push_back(bytes ? std::round(*value) : value);
+    }
+    return figures;
+  }
+
+ private:
+  Setup setup_;
+  Memory memory_;
+  std::optional<Step> step_;
+  std::optional<Server> server_;  ///< refers to the setup
+};
+
+/// Scenarios of one part of the file, answered one after the other.
+struct Answerer {
+  Lookup lookup;
+  OptionReader reader = {};
+  Answers all = {};
+  std::map<std::string, std::unique_ptr<Prepared>> prepared = {};
+
+  static constexpr std::size_t most_prepared = 128;  ///< a server remembers its steps, so not all of them are kept
+
+  /// Whatever the number of users or their rate.
+  static std::string question_of(const Scenario& scenario, bool loaded) {
+    Json question = scenario.options;
+    question.erase("concurrency");
+    question.erase("rate");
+    return question.dump() + (loaded ? "+" : "");
+  }
+
+  Prepared& prepare(const Scenario& scenario, const SetupOptions& o, const Device& device, Basis basis,
+                    const std::optional<Load>& load) {
+    std::string question = question_of(scenario, load.has_value());
+    auto found = prepared.find(question);
+    if (found != prepared.end()) return *found->second;
+    Specs specs{lookup.model(o.model.model), device, lookup.engine(o.layout, device), lookup.range(basis), {}};
+    if (!o.draft.empty()) specs.draft = lookup.model(o.draft);
+    if (prepared.size() >= most_prepared) prepared.clear();
+    return *(prepared[question] = std::make_unique<Prepared>(setup_of(o, specs), load));
+  }
+
+  Answer answer(const Scenario& scenario) {
+    Answer a;
+    a.options = scenario.options;
+    SetupOptions o = reader.read(scenario.options);
+    const Device& device = lookup.device(o.hardware);
+    Basis basis = basis_of(o, device);
+    const Model& model = lookup.model(o.model.model);
+    const Engine& engine = lookup.engine(o.layout, device);
+    const RangeRule& range = lookup.range(basis);
+    if (!o.draft.empty()) keep(all.models, o.draft, lookup.model(o.draft));
+    a.engine = engine.id;
+    a.basis = name_of(basis);
+    std::optional<Load> load = load_of(o);
+    a.figures = prepare(scenario, o, device, basis, load).figures(load);
+    keep(all.models, o.model.model, model);
+    keep(all.devices, o.hardware.device, device);
+    keep(all.engines, a.engine, engine);
+    keep(all.ranges, a.basis, range);
+    return a;
+  }
+};
 
 /// The scenarios from `begin` to `end`; what can't be answered carries its error.
 Answers answer_some(const ScenarioFile& file, const Catalog& catalog, std::size_t begin, std::size_t end) {
-  Answers all;
-  OptionReader reader;
-  Lookup lookup{file, catalog};
+  Answerer answerer{{file, catalog}};
+  auto& by_name = answerer.all.by_name;
   for (std::size_t i = begin; i < end; ++i) {
     const Scenario& s = file.scenarios[i];
     try {
-      all.by_name.emplace(s.name, answer(s, reader, lookup, all));
+      by_name.emplace(s.name, answerer.answer(s));
     } catch (const InputError& e) {
       Answer failed;
       failed.options = s.options;
       failed.error = e.message;
-      all.by_name.emplace(s.name, failed);
+      by_name.emplace(s.name, failed);
     }
   }
-  return all;
+  return std::move(answerer.all);
 }
 
 void merge(Answers& all, Answers&& part) {
@@ -126,32 +189,46 @@ const Spec& read_once(std::map<std::string, Spec>& known, const Json& record, co
 
 }  // namespace
 
-Json Answers::inputs_of(const Answer& answer) const {
-  Json range = record(ranges, answer.basis);
+namespace {
+
+/// Name and value of each input; `shared` when other answers rest on the same record.
+template <class Take>
+void each_input(const Answers& all, const Answer& answer, Take take) {
+  auto named = [&](const char* option) { return answer.options.value(option, ""); };
+  Json range = record(all.ranges, answer.basis);
   range["basis"] = answer.basis;
-  Json inputs = {{"options", answer.options},
-                 {"model", record(models, answer.options.value("model", ""))},
-                 {"device", record(devices, answer.options.value("hardware", ""))},
-                 {"engine", record(engines, answer.engine)},
-                 {"range", range}};
-  if (answer.options.contains("draft")) inputs["draft"] = record(models, answer.options.value("draft", ""));
+  take("options", answer.options, false);
+  take("model", record(all.models, named("model")), true);
+  take("device", record(all.devices, named("hardware")), true);
+  take("engine", record(all.engines, answer.engine), true);
+  take("range", range, false);
+  if (answer.options.contains("draft")) take("draft", record(all.models, named("draft")), true);
+}
+
+}  // namespace
+
+Json Answers::inputs_of(const Answer& answer) const {
+  Json inputs = Json::object();
+  each_input(*this, answer, [&](const char* name, const Json& value, bool) { inputs[name] = value; });
   return inputs;
 }
 
-Figures figures_of(const Setup& setup, const std::optional<Load>& load) {
-  Memory memory = setup.memory();
-  std::optional<Step> step = memory.fits ? std::optional(setup.step()) : std::nullopt;
-  std::optional<Serving> serving = memory.fits && load ? std::optional(setup.serve(*load)) : std::nullopt;
-  if (serving && !serving->stable) serving.reset();
-  Outcome outcome{setup, memory, step ? &*step : nullptr, serving ? &*serving : nullptr};
-  Figures figures;
-  for (const Judged& j : judged()) {
-    std::optional<double> value = j.metric->number(outcome);
-    bool bytes = value && j.metric->measure == Measure::bytes;  // whole, as everywhere outside the arithmetic
-    figures.push_back(bytes ? std::round(*value) : value);
-  }
-  return figures;
+std::string InputTexts::operator()(const Answer& answer) {
+  std::string out;
+  each_input(all_, answer, [&](const char* name, const Json& value, bool shared) {
+    out += (out.empty() ? "{\"" : ",\"") + std::string(name) + "\":";
+    if (!shared) {
+      out += value.dump();
+      return;
+    }
+    std::string& text = texts_[&value];
+    if (text.empty()) text = value.dump();
+    out += text;
+  });
+  return out + "}";
 }
+
+Figures figures_of(const Setup& setup, const std::optional<Load>& load) { return Prepared(setup, load).figures(load); }
 
 Answers answer_all(const ScenarioFile& file, const Catalog& catalog) {
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());

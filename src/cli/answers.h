@@ -32,6 +32,17 @@ struct Answers {
   Json inputs_of(const Answer& answer) const;
 };
 
+/// The text of inputs_of() for many answers: a record that they share is written once. The answers must outlive it.
+class InputTexts {
+ public:
+  explicit InputTexts(const Answers& all) : all_(all) {}
+  std::string operator()(const Answer& answer);
+
+ private:
+  const Answers& all_;
+  std::map<const Json*, std::string> texts_;
+};
+
 Figures figures_of(const Setup& setup, const std::optional<Load>& load);
 
 /// Every scenario against one catalogue. A scenario that can't be answered carries its error.

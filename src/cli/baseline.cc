@@ -33,15 +33,21 @@ Json figures_json(const Figures& figures) {
   return out;
 }
 
-Json answer_json(const Answers& all, const Answer& a) {
+Json answer_json(const Answer& a, InputTexts& inputs) {
   Json out = {{"options", a.options}, {"engine", a.engine}, {"basis", a.basis}, {"metrics", figures_json(a.figures)}};
-  out["digest"] = digest_of(out.dump() + all.inputs_of(a).dump());
+  out["digest"] = digest_of(out.dump() + inputs(a));
   return out;
+}
+
+/// Adds a key that is known to be new: an ordered object looks through all it has for each that is set by name.
+void append(Json& object, const std::string& key, Json value) {
+  static_cast<std::vector<std::pair<const std::string, Json>>&>(object.get_ref<Json::object_t&>())
+      .emplace_back(key, std::move(value));
 }
 
 Json object_of(const std::map<std::string, Json>& records) {
   Json out = Json::object();
-  for (const auto& [name, record] : records) out[name] = record;
+  for (const auto& [name, record] : records) append(out, name, record);
   return out;
 }
 
@@ -55,9 +61,25 @@ std::string read_text(const std::string& path) {
   return read_text_file(path, "a baseline");
 }
 
+/// As Json::parse reads it, with the scenarios appended one by one.
+Json parse_all(const std::string& text) {
+  std::string section, name;
+  std::vector<std::pair<std::string, Json>> scenarios;
+  Json root = Json::parse(text, [&](int depth, Json::parse_event_t event, Json& parsed) {
+    bool key = event == Json::parse_event_t::key;
+    if (key && depth == 1) section = parsed.get<std::string>();
+    if (key && depth == 2) name = parsed.get<std::string>();
+    if (section != "scenarios" || depth != 2 || event != Json::parse_event_t::object_end) return true;
+    scenarios.emplace_back(name, std::move(parsed));
+    return false;
+  });
+  for (auto& [key, scenario] : scenarios) append(root["scenarios"], key, std::move(scenario));
+  return root;
+}
+
 Json parse(const std::string& path, const std::string& text) {
   try {
-    return Json::parse(text);
+    return parse_all(text);
   } catch (const Json::parse_error& e) {
     std::size_t line =
         1 + std::size_t(std::count(text.begin(), text.begin() + i64(std::min(text.size(), e.byte)), '\n'));
@@ -101,6 +123,7 @@ Answers answers_of(const std::string& path, const Json& root) {
   all.devices = records_of(root.at("devices"));
   all.engines = records_of(root.at("engines"));
   all.ranges = records_of(root.at("ranges"));
+  InputTexts inputs(all);
   for (const auto& [name, json] : root.at("scenarios").items()) {
     Answer a;
     a.options = json.at("options");
@@ -109,7 +132,7 @@ Answers answers_of(const std::string& path, const Json& root) {
     a.figures = figures_of(json.at("metrics"));
     Json content = json;
     content.erase("digest");
-    if (json.at("digest") != digest_of(content.dump() + all.inputs_of(a).dump()))
+    if (json.at("digest") != digest_of(content.dump() + inputs(a)))
       fail(path, "scenario '" + name + "' or what it rests on was edited by hand (its digest says so)");
     all.by_name.emplace(name, a);
   }
@@ -121,7 +144,9 @@ Answers answers_of(const std::string& path, const Json& root) {
 std::string baseline_text(const Answers& all) {
   Json root = {{"schema_version", schema}, {"command", "check"}, {"kvroof", all.version}};
   root["scenarios"] = Json::object();
-  for (const auto& [name, a] : all.by_name) root["scenarios"][name] = answer_json(all, a);
+  InputTexts inputs(all);
+  Json& scenarios = root["scenarios"];
+  for (const auto& [name, a] : all.by_name) append(scenarios, name, answer_json(a, inputs));
   root["models"] = object_of(all.models);
   root["devices"] = object_of(all.devices);
   root["engines"] = object_of(all.engines);

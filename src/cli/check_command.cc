@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <memory>
 
@@ -139,12 +140,15 @@ void update(const std::string& path, const Answers& now) {
 int run(const CheckCommand& o) {
   if (o.update && !o.against.empty()) throw InputError{"--update: writes the baseline, which --against does without\n"};
   std::vector<AlsoWrite> also = also_of(o);
+  bool recorded = o.against.empty();
+  std::future<Answers>
+      baseline;  // read meanwhile; what is wrong with it is said after what is wrong with the scenarios
+  if (recorded) baseline = std::async(std::launch::async, accepted, std::cref(o));
   ScenarioFile file = read_scenarios(o.scenarios);
   Catalog catalog = catalog_of(o.catalog);
   Answers now = answer_all(file, catalog);
   if (o.update) throw_unanswered(file, now);
-  bool recorded = o.against.empty();
-  Answers before = recorded ? accepted(o) : answer_all(file, other_catalog(o.against));
+  Answers before = recorded ? baseline.get() : answer_all(file, other_catalog(o.against));
   Check check = compare(before, now, {file, catalog, recorded}, recorded ? baseline_path(o) : o.against);
   write(format_called(o.output.json ? "json" : o.output.format).write(check, o), o.output);
   write_also(check, o, also);

@@ -22,6 +22,7 @@ std::span<const Command> commands() {
       {"hardware", "list or show the devices of the catalogue", add_hardware},
       {"engines", "list or show the serving engines of the catalogue", add_engines},
       {"config", "the settings in force, and where each comes from", add_config},
+      {"schema", "JSON Schemas of the files people write, for an editor", add_schema},
       {"completions", "completions for bash, zsh and fish", add_completions},
       {"man", "the manual page, as roff", add_man},
   };

@@ -34,6 +34,7 @@ void add_models(CLI::App& app, int& exit_code);
 void add_hardware(CLI::App& app, int& exit_code);
 void add_engines(CLI::App& app, int& exit_code);
 void add_config(CLI::App& app, int& exit_code);
+void add_schema(CLI::App& app, int& exit_code);
 void add_completions(CLI::App& app, int& exit_code);
 void add_man(CLI::App& app, int& exit_code);
 

@@ -45,6 +45,7 @@ std::span<const Figure> figures() {
       {"speedup-vs-context", "how much faster GQA and MQA decode than MHA, by context and batch", speedup_vs_context},
       {"concurrency-vs-context", "sequences that fit against their length", concurrency_vs_context},
       {"cost", "dollars a million tokens against a user's speed, by device", cost},
+      {"quality-vs-speed", "the GQA paper's quality against measured and predicted speed", quality_vs_speed},
       {"validation", "predicted against measured tokens/s, with 80 % ranges (needs --measured)", validation},
   };
   return table;

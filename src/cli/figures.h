@@ -34,6 +34,8 @@ Chart speedup_vs_context(FigureRequest& request);
 Chart cost(FigureRequest& request);
 // Against the clock: validation_figure.cc.
 Chart validation(FigureRequest& request);
+// Published quality: quality_figure.cc.
+Chart quality_vs_speed(FigureRequest& request);
 // Intensity: roofline_figure.cc.
 Chart roofline(FigureRequest& request);
 

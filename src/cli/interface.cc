@@ -26,15 +26,20 @@ OptionInfo info_of(const CLI::Option& option) {
 
 }  // namespace
 
+std::vector<OptionInfo> options_of(const CLI::App& command) {
+  std::vector<OptionInfo> options;
+  for (const CLI::Option* option : command.get_options()) options.push_back(info_of(*option));
+  return options;
+}
+
 std::vector<CommandInfo> interface_of(const CLI::App& root) {
   std::vector<CommandInfo> commands;
   for (const CLI::App* app : root.get_subcommands([](const CLI::App*) { return true; })) {
     std::string text = app->get_description();
     std::size_t end = std::min(text.find('\n'), text.size());
-    CommandInfo command{app->get_name(), text.substr(0, end), "", {}};
+    CommandInfo command{app->get_name(), text.substr(0, end), "", options_of(*app)};
     if (std::size_t below = text.find_first_not_of('\n', end); below != std::string::npos)
       command.examples = text.substr(below);
-    for (const CLI::Option* option : app->get_options()) command.options.push_back(info_of(*option));
     commands.push_back(command);
   }
   return commands;

@@ -26,6 +26,9 @@ struct CommandInfo {
   std::vector<OptionInfo> options;
 };
 
+/// The options of one command, in the order they were added.
+std::vector<OptionInfo> options_of(const CLI::App& command);
+
 /// The commands of the whole program, in the order of --help.
 std::vector<CommandInfo> interface_of(const CLI::App& root);
 

@@ -20,7 +20,7 @@ constexpr struct {
 
 /// The text without the word that may follow its number.
 std::string bare(std::string_view text) {
-  for (std::string_view word : {"sequences", "tokens", "tok/s", "/Mtok"})
+  for (std::string_view word : value_words)
     if (text.size() > word.size() && text.ends_with(word)) {
       text.remove_suffix(word.size());
       while (!text.empty() && text.back() == ' ') text.remove_suffix(1);

@@ -26,6 +26,8 @@ struct Judged {
 std::span<const Judged> judged();
 /// By name or key; `fits` is how many do.
 const Judged* find_judged(std::string_view name);
+/// Words that may follow a value: `64 sequences`, `2.00/Mtok`.
+inline constexpr std::string_view value_words[] = {"sequences", "tokens", "tok/s", "/Mtok"};
 std::string judged_text(const Judged& judged, double value);
 /// `30ms`, `64 sequences`, `2.00/Mtok`. Throws InputError.
 double parse_judged(const Judged& judged, std::string_view text);

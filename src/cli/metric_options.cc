@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "catalog/schema.h"
 #include "catalog/suggest.h"
 #include "cli/options.h"
 #include "core/units.h"
@@ -21,7 +22,29 @@ int width_of(Measure measure) {
   }
 }
 
+/// Measures that are a plain number, with the unit that may follow it.
+constexpr struct {
+  Measure measure;
+  std::string_view unit, example;
+} plain[] = {{Measure::token_rate, "/s", "50 or 50/s"},
+             {Measure::request_rate, "/s", "4 or 4/s"},
+             {Measure::dollars_per_hour, "/h", "40/h"},
+             {Measure::dollars, "", "0.50"},
+             {Measure::watts, "W", "700W"},
+             {Measure::joules, "J", "0.5J"}};
+
 }  // namespace
+
+std::string value_pattern(Measure measure) {
+  if (measure == Measure::bytes) return quantity_pattern(bytes_dimension);
+  if (measure == Measure::seconds) return quantity_pattern(seconds_dimension);
+  if (measure == Measure::flag) return "(yes|no|true|false|1|0)";
+  if (measure == Measure::count) return count_pattern();
+  std::string unit;
+  for (const auto& row : plain)
+    if (row.measure == measure) unit = "(" + std::string(row.unit) + ")?";
+  return "\\$?" + decimal_pattern() + unit;
+}
 
 double metric_value(const std::string& option, const std::string& text, Measure measure) {
   auto quantity = [&](Dimension dimension) {
@@ -39,15 +62,6 @@ double metric_value(const std::string& option, const std::string& text, Measure 
     if (!n.value) throw InputError{option + ": " + n.error + "\n"};
     return *n.value;
   }
-  constexpr struct {
-    Measure measure;
-    std::string_view unit, example;
-  } plain[] = {{Measure::token_rate, "/s", "50 or 50/s"},
-               {Measure::request_rate, "/s", "4 or 4/s"},
-               {Measure::dollars_per_hour, "/h", "40/h"},
-               {Measure::dollars, "", "0.50"},
-               {Measure::watts, "W", "700W"},
-               {Measure::joules, "J", "0.5J"}};
   std::string_view rest;
   std::optional<double> number = parse_decimal(text.starts_with("$") ? std::string_view(text).substr(1) : text, &rest);
   for (const auto& row : plain)

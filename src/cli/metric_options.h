@@ -16,6 +16,9 @@ std::vector<const Metric*> metrics_named(const std::string& option, const std::s
 /// A value of the measure as a user writes it, in base units. Throws InputError naming the option.
 double metric_value(const std::string& option, const std::string& text, Measure measure);
 
+/// The regular expression of such values, without anchors.
+std::string value_pattern(Measure measure);
+
 /// A bound on a metric. What is absent does not meet it.
 struct Limit {
   const Metric* metric = nullptr;

@@ -129,9 +129,8 @@ PlanRequest request_of(const PlanOptions& o, const Catalog& catalog) {
 }
 
 /// Devices don't depend on each other, so each thread takes the next one.
-ModelPlan plan_of(std::shared_ptr<const PlanRequest> asked, const Model& model) {
-  const PlanRequest& request = *asked;
-  ModelPlan found{model, asked, std::vector<DevicePlan>(request.offers.size()), {}, {}};
+ModelPlan plan_of(const PlanRequest& request, const Model& model) {
+  ModelPlan found{model, std::vector<DevicePlan>(request.offers.size()), {}, {}};
   std::vector<Choices> choices(request.offers.size(), request.choices);
   for (std::size_t i = 0; i < request.offers.size(); ++i) {
     choices[i].max_devices = request.offers[i].most;
@@ -141,11 +140,6 @@ ModelPlan plan_of(std::shared_ptr<const PlanRequest> asked, const Model& model) 
   auto work = [&] {
     for (std::size_t i = next++; i < request.offers.size(); i = next++) {
       const Offer& offer = request.offers[i];
-      if (offer.most < 1) {
-        found.devices[i].miss.obstacle = Obstacle::layout;
-        found.devices[i].miss.why = "all of them are taken";
-        continue;
-      }
       found.devices[i] =
           plan(model, offer.device, offer.engine, offer.range, request.demand, choices[i], request.objective);
       for (FrontPoint& p : found.devices[i].front) p.device = i;
@@ -162,7 +156,8 @@ ModelPlan plan_of(std::shared_ptr<const PlanRequest> asked, const Model& model) 
 int run(const PlanOptions& o) {
   refuse_yaml(o.output);
   Catalog catalog = catalog_of(o.catalog);
-  auto request = std::make_shared<const PlanRequest>(request_of(o, catalog));
+  PlanRequest request = request_of(o, catalog);
+  request.owned = !o.have.empty();
   std::vector<ModelPlan> plans;
   std::vector<std::string> names = o.models == "all" ? catalog.ids("models") : pieces_of("model", o.models);
   bool all_can = true;
@@ -170,11 +165,9 @@ int run(const PlanOptions& o) {
     ModelOptions m = o.setup.model;
     m.model = name;
     plans.push_back(plan_of(request, model_of(m, catalog)));
-    all_can &= can_be_done(plans.back());
-    bool shared = names.size() > 1 && (!o.have.empty() || request->demand.dollars_per_hour);
-    if (shared) request = std::make_shared<const PlanRequest>(left_after(plans.back()));
+    all_can &= can_be_done(request, plans.back());
   }
-  print(page_of(plans), o.output);
+  print(page_of(request, plans), o.output);
   return all_can ? 0 : 1;
 }
 
@@ -190,8 +183,7 @@ void add_plan(CLI::App& app, int& exit_code) {
            "Of every device it tries tp and pp in powers of two within the link and --max-devices, each format\n"
            "listed, and as many replicas as the users need. Exit code 0: it can be done; 1: it can't; 2: bad input.");
   SetupOptions& s = o->setup;
-  app.add_option("model,--models", o->models,
-                 "a model, or several that share what --have and --budget give, first come first served")
+  app.add_option("model,--models", o->models, "a model, or several, each planned as if it were alone")
       ->required()
       ->option_text("MODEL[,...]");
   app.add_option("--users", o->users, "requests in the system at all times")->option_text("N");

@@ -217,18 +217,40 @@ void Page::commands() {
   doc.blocks.push_back(notes);
 }
 
+/// What all of the choices take at once, and where that is more than there is: each was planned as if alone.
+std::string together(const PlanRequest& r, const std::vector<ModelPlan>& plans) {
+  std::vector<i64> taken(r.offers.size(), 0);
+  std::optional<double> total = 0.0;
+  for (const ModelPlan& p : plans) {
+    const std::vector<std::size_t>& able = p.ranking.empty() ? p.unpriced : p.ranking;
+    if (!can_be_done(r, p)) continue;
+    const Choice& c = *p.devices[able[0]].best;
+    taken[able[0]] += c.devices();
+    std::optional<double> cost = dollars(r.offers[able[0]], c);
+    total = cost && total ? std::optional(*total + *cost) : std::nullopt;
+  }
+  std::string text, over;
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    if (taken[i] == 0) continue;
+    text += fmt::format("{}{} x {}", text.empty() ? "All at once: " : ", ", taken[i], r.offers[i].device.id);
+    if (r.owned && taken[i] > r.offers[i].most)
+      over = fmt::format("; there are {} of {}", r.offers[i].most, r.offers[i].device.id);
+  }
+  if (text.empty()) return "All at once: nothing";
+  if (total) text += fmt::format(", {}/h", money(*total));
+  if (total && r.demand.dollars_per_hour && *total > *r.demand.dollars_per_hour) over += "; more than the budget";
+  return text + over;
+}
+
 /// Several models: a line each.
-void summary(const std::vector<ModelPlan>& plans, Document& doc) {
-  const PlanRequest& r = *plans.front().request;
+void summary(const PlanRequest& r, const std::vector<ModelPlan>& plans, Document& doc) {
   doc.blocks.push_back(Heading{"For " + demand_words(r.demand)});
   doc.blocks.push_back(Facts{{{"limits", limit_words(r.demand)}, {"wanted", objective_words(r.objective)}}});
   Table table{{"~model", "~device", "count", "<layout", "<weights / KV", "TPOT", "$/h"}, {}};
   Notes reasons;
-  i64 devices = 0;
-  std::optional<double> total = 0.0;
   for (const ModelPlan& p : plans) {
     const std::vector<std::size_t>& able = p.ranking.empty() ? p.unpriced : p.ranking;
-    if (!can_be_done(p)) {
+    if (!can_be_done(r, p)) {
       std::vector<std::size_t> missed = failing(r, p);
       if (missed.empty()) {
         table.rows.push_back({p.model.id, "-", "", "", "", "", ""});
@@ -246,12 +268,9 @@ void summary(const std::vector<ModelPlan>& plans, Document& doc) {
     table.rows.push_back({p.model.id, r.offers[able[0]].device.id, std::to_string(c.devices()),
                           layout_words(c.d, c.spare), format_words(p.model, c.d), duration(tpot_of(r, c.serving)),
                           cost ? fmt::format("{:.2f}", *cost) : "-"});
-    devices += c.devices();
-    total = cost && total ? std::optional(*total + *cost) : std::nullopt;
   }
   doc.blocks.push_back(table);
-  doc.blocks.push_back(Paragraph{fmt::format("In all {} device{}{}", devices, devices == 1 ? "" : "s",
-                                             total ? fmt::format(", {}/h", money(*total)) : "")});
+  doc.blocks.push_back(Paragraph{together(r, plans)});
   if (reasons.lines.empty()) return;
   doc.blocks.push_back(Heading{"What can't be served, and the nearest it came"});
   doc.blocks.push_back(reasons);
@@ -276,7 +295,7 @@ std::string reason(const Miss& m) {
 
 std::vector<std::string> nearest_wishes(const PlanRequest& r, const ModelPlan& p) {
   std::vector<std::string> wishes;
-  if (can_be_done(p)) return wishes;
+  if (can_be_done(r, p)) return wishes;
   Obstacle last = Obstacle::none;
   for (std::size_t i : failing(r, p)) {
     const Miss& m = p.devices[i].miss;
@@ -295,14 +314,12 @@ std::vector<std::string> nearest_wishes(const PlanRequest& r, const ModelPlan& p
   return wishes;
 }
 
-Document page_of(const std::vector<ModelPlan>& plans) {
+Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans) {
   Document doc;
-  const PlanRequest& first = *plans.front().request;
-  doc.json = {{"schema_version", 1}, {"command", "plan"}, {"objective", objective_words(first.objective)}};
-  if (plans.size() > 1) summary(plans, doc);
+  doc.json = {{"schema_version", 1}, {"command", "plan"}, {"objective", objective_words(request.objective)}};
+  if (plans.size() > 1) summary(request, plans, doc);
   for (const ModelPlan& plan : plans) {
     Document unused;
-    const PlanRequest& request = *plan.request;
     Page page{request, plan, plans.size() == 1 ? doc : unused};
     page.head();
     page.chosen();

@@ -10,7 +10,7 @@
 namespace kvroof {
 
 /// One model, or several with a line each.
-Document page_of(const std::vector<ModelPlan>& plans);
+Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans);
 
 /// `TPOT 41 ms at best, at tp 8`: the first thing in the way and how far off it is.
 std::string reason(const Miss& miss);

@@ -24,18 +24,8 @@ double score(const PlanRequest& r, const Offer& offer, const Choice& c) {
   return 0;
 }
 
-bool can_be_done(const ModelPlan& p) {
-  return !p.ranking.empty() || (!p.unpriced.empty() && !p.request->demand.dollars_per_hour);
-}
-
-PlanRequest left_after(const ModelPlan& p) {
-  PlanRequest left = *p.request;
-  if (p.ranking.empty()) return left;
-  Offer& taken = left.offers[p.ranking[0]];
-  const Choice& choice = *p.devices[p.ranking[0]].best;
-  taken.most -= choice.devices();
-  if (left.demand.dollars_per_hour) *left.demand.dollars_per_hour -= dollars(taken, choice).value_or(0);
-  return left;
+bool can_be_done(const PlanRequest& r, const ModelPlan& p) {
+  return !p.ranking.empty() || (!p.unpriced.empty() && !r.demand.dollars_per_hour);
 }
 
 void rank(ModelPlan& plan, const PlanRequest& r) {

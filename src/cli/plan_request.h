@@ -1,7 +1,6 @@
 // A plan asked for and found: the devices on offer, what is demanded of them, and the order of those that can do it.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,15 +18,12 @@ struct Offer {
   i64 most = 64;
 };
 
-struct PlanRequest;
-
 /// All that was found for one model.
 struct ModelPlan {
   Model model;
-  std::shared_ptr<const PlanRequest> request;  ///< of several models on what is owned, each leaves less to the next
-  std::vector<DevicePlan> devices;             ///< one for each offer
-  std::vector<std::size_t> ranking;            ///< offers that can do it, best first
-  std::vector<std::size_t> unpriced;           ///< those that can but have no price where cost decides
+  std::vector<DevicePlan> devices;    ///< one for each offer
+  std::vector<std::size_t> ranking;   ///< offers that can do it, best first
+  std::vector<std::size_t> unpriced;  ///< those that can but have no price where cost decides
 };
 
 struct PlanRequest {
@@ -36,12 +32,11 @@ struct PlanRequest {
   Choices choices;
   Objective objective = Objective::cost;
   std::vector<Offer> offers;
+  bool owned = false;  ///< the offers are what there is, not what could be had
 };
 
 /// Whether it can be done, as far as is known: a budget needs a price.
-bool can_be_done(const ModelPlan& plan);
-/// The request without the devices and the money that the plan's choice takes.
-PlanRequest left_after(const ModelPlan& plan);
+bool can_be_done(const PlanRequest& request, const ModelPlan& plan);
 
 /// Orders the offers by the objective.
 void rank(ModelPlan& plan, const PlanRequest& request);

@@ -19,9 +19,11 @@ std::vector<std::pair<YAML::Node, YAML::Node>> pairs_of(const YAML::Node& mappin
 /// Reads one file's mappings into scenarios; problems go to the source.
 struct ScenarioReader {
   Source& source;
-  const std::vector<std::string>& options;
+  const std::vector<OptionInfo>& options;
 
-  void unknown_key(const YAML::Node& key, std::vector<std::string> known, const std::string& where) {
+  void unknown_key(const YAML::Node& key, std::span<const ScenarioKey> keys, const std::string& where,
+                   std::vector<std::string> known = {}) {
+    for (const ScenarioKey& k : keys) known.emplace_back(k.name);
     std::optional<std::string> near = nearest(key.Scalar(), known);
     source.problem(key.Mark(), "unknown key '" + key.Scalar() + "' " + where,
                    near ? "did you mean '" + *near + "'?" : "");
@@ -79,7 +81,7 @@ struct ScenarioReader {
       } else if (name == "direction") {
         attempt(value, [&](const std::string& text) { t.direction = parse_direction(text); });
       } else {
-        unknown_key(key, {"warn", "error", "direction"}, "in a tolerance");
+        unknown_key(key, tolerance_keys, "in a tolerance");
       }
     }
     t.error.unlimited = !has_error;  // `{warn: 2%}` never fails
@@ -101,12 +103,13 @@ struct ScenarioReader {
 
   void option(const YAML::Node& key, const YAML::Node& value, Scenario& scenario) {
     const std::string& name = key.Scalar();
-    if (std::find(options.begin(), options.end(), name) == options.end()) {
-      std::vector<std::string> known = options;
-      known.insert(known.end(), {"name", "budgets", "tolerances"});
-      return unknown_key(key, known, "in a scenario");
+    auto found = std::find_if(options.begin(), options.end(), [&](const OptionInfo& o) { return o.longs[0] == name; });
+    if (found == options.end()) {
+      std::vector<std::string> known;
+      for (const OptionInfo& o : options) known.push_back(o.longs[0]);
+      return unknown_key(key, scenario_keys, "in a scenario", known);
     }
-    if (value.IsSequence() && name == "hardware-override") {
+    if (value.IsSequence() && found->repeated) {
       Json list = Json::array();
       for (const YAML::Node& item : value) list.push_back(item.IsScalar() ? item.Scalar() : "");
       scenario.options[name] = list;
@@ -136,7 +139,7 @@ struct ScenarioReader {
       else
         option(key, value, s);
     }
-    for (const char* needed : {"name", "model", "hardware"})
+    for (const char* needed : needed_keys)
       if (!seen.count(needed)) source.problem(node.Mark(), "missing key '" + std::string(needed) + "' in a scenario");
     return s;
   }
@@ -157,7 +160,7 @@ ScenarioFile read_scenarios(const std::string& path) {
   Source source(path, text);
   YAML::Node root = load_yaml(source, text);
   OptionReader options;
-  ScenarioReader reader{source, options.names()};
+  ScenarioReader reader{source, options.options()};
   ScenarioFile file{path, {}};
   if (!root.IsMap()) source.problem(root.Mark(), "expected 'scenarios:' followed by a list"), source.throw_if_any();
   std::map<const Judged*, Tolerance> of_all;
@@ -168,7 +171,7 @@ ScenarioFile read_scenarios(const std::string& path) {
     else if (key.Scalar() == "scenarios")
       list.reset(value);
     else
-      reader.unknown_key(key, {"scenarios", "tolerances"}, "in a file of scenarios");
+      reader.unknown_key(key, file_keys, "in a file of scenarios");
   if (!list || !list.IsSequence() || list.size() == 0)
     source.problem(list ? list.Mark() : root.Mark(), "expected 'scenarios:' followed by a list of at least one"),
         source.throw_if_any();
@@ -192,8 +195,7 @@ struct OptionReader::Parser {
 OptionReader::OptionReader() : parser_(std::make_unique<Parser>()) {
   parser_->app.set_help_flag();
   add_options(parser_->app, parser_->options);
-  for (const CLI::Option* option : parser_->app.get_options())
-    names_.push_back(option->get_positional() ? option->get_name() : option->get_lnames().front());
+  options_ = options_of(parser_->app);
 }
 
 OptionReader::~OptionReader() = default;

@@ -15,10 +15,26 @@
 #include <vector>
 
 #include "catalog/record.h"
+#include "cli/interface.h"
 #include "cli/setup_options.h"
 #include "cli/tolerance.h"
 
 namespace kvroof {
+
+/// A key of the file's own, beside the options of `estimate`.
+struct ScenarioKey {
+  const char* name;
+  const char* what;
+};
+inline constexpr ScenarioKey file_keys[] = {{"scenarios", "the questions, at least one"},
+                                            {"tolerances", "of all scenarios, by metric"}};
+inline constexpr ScenarioKey scenario_keys[] = {{"name", "stands in reports and in the baseline; each once"},
+                                                {"budgets", "what a metric must meet, whatever the baseline says"},
+                                                {"tolerances", "how much a metric may move; exact unless said here"}};
+inline constexpr ScenarioKey tolerance_keys[] = {{"warn", "more than this is a warning"},
+                                                 {"error", "more than this fails; never when left out"},
+                                                 {"direction", "the way the metric may move freely"}};
+inline constexpr const char* needed_keys[] = {"name", "model", "hardware"};
 
 struct Scenario {
   std::string name;
@@ -44,12 +60,12 @@ class OptionReader {
   ~OptionReader();
   /// Throws InputError.
   SetupOptions read(const Json& options);
-  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<OptionInfo>& options() const { return options_; }
 
  private:
   struct Parser;
   std::unique_ptr<Parser> parser_;
-  std::vector<std::string> names_;
+  std::vector<OptionInfo> options_;
 };
 
 }  // namespace kvroof

@@ -24,10 +24,6 @@ constexpr std::string_view prefix = "KVROOF_";
 
 using Commands = std::vector<CommandInfo>;
 
-bool is_setting(const OptionInfo& option) {
-  return !option.positional && !option.longs.empty() && !not_settings.count(option.longs.front());
-}
-
 /// Names of the settings of one command, or of all.
 std::vector<std::string> known_keys(const Commands& commands, const std::string& command) {
   std::set<std::string> names;
@@ -158,6 +154,10 @@ std::string user_file() {
 }
 
 }  // namespace
+
+bool is_setting(const OptionInfo& option) {
+  return !option.positional && !option.longs.empty() && !not_settings.count(option.longs.front());
+}
 
 std::vector<std::pair<std::string, bool>> settings_files() {
   std::vector<std::pair<std::string, bool>> files;

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/interface.h"
+
 namespace CLI {
 class App;
 }
@@ -20,6 +22,9 @@ struct Setting {
   std::vector<std::string> values;
   std::string from;  ///< `KVROOF_TP`, `.kvroof.yaml:3`
 };
+
+/// Whether a file or the environment may give the option: actions are no settings.
+bool is_setting(const OptionInfo& option);
 
 /// Those of all layers, the strongest first. Throws InputError.
 std::vector<Setting> settings_of(const CLI::App& root);

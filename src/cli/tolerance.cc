@@ -65,16 +65,15 @@ Tolerance parse_tolerance(const Judged& metric, const std::string& text) {
 }
 
 Direction parse_direction(const std::string& text) {
-  if (text == "both") return Direction::both;
-  if (text == "higher") return Direction::higher;
-  if (text == "lower") return Direction::lower;
+  for (int i = 0; i < 3; ++i)
+    if (text == direction_words[i]) return Direction(i);
   throw InputError{"'" + text + "' is not higher, lower or both"};
 }
 
 Budget parse_budget(const Judged& metric, const std::string& text) {
   Budget budget{&metric, metric.better == Better::lower ? "<=" : ">=", 0, text};
   std::string value = trimmed(text);
-  for (const char* relation : {"<=", ">=", "<", ">"})
+  for (std::string_view relation : relations)
     if (value.rfind(relation, 0) == 0) {
       budget.relation = relation;
       value = trimmed(value.substr(budget.relation.size()));

@@ -13,6 +13,8 @@
 namespace kvroof {
 
 enum class Direction { both, higher, lower };  ///< the way a metric may move freely
+inline constexpr std::string_view direction_words[] = {"both", "higher", "lower"};  ///< in the enum's order
+inline constexpr std::string_view relations[] = {"<=", ">=", "<", ">"};             ///< of a budget, longest first
 
 struct Allowance {
   double share = 0;     ///< of the baseline

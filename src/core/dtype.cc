@@ -34,11 +34,7 @@ constexpr Format table[] = {
     {"awq", 256, 133, 0, Arithmetic::bf16, "groups of 128 with fp16 scale and 4-bit zero (AWQ, GPTQ)"},
 };
 
-struct Alias {
-  std::string_view alias;
-  std::string_view name;
-};
-constexpr Alias aliases[] = {
+constexpr FormatAlias aliases[] = {
     {"float32", "f32"}, {"fp32", "f32"},     {"bfloat16", "bf16"}, {"float16", "fp16"}, {"f16", "fp16"},
     {"half", "fp16"},   {"fp8_e4m3", "fp8"}, {"fp8_e5m2", "fp8"},  {"e4m3", "fp8"},     {"float8_e4m3fn", "fp8"},
     {"gptq", "awq"},    {"w4a16", "awq"},    {"int4_wo", "awq"},   {"q4_k_m", "q4_k"},  {"q4_k_s", "q4_k"},
@@ -53,9 +49,10 @@ Bytes Format::size(double count, i64 vector) const {
 }
 
 std::span<const Format> formats() { return table; }
+std::span<const FormatAlias> format_aliases() { return aliases; }
 
 const Format* find_format(std::string_view name) {
-  for (const Alias& a : aliases)
+  for (const FormatAlias& a : aliases)
     if (a.alias == name) name = a.name;
   for (const Format& f : table)
     if (f.name == name) return &f;

@@ -28,7 +28,14 @@ struct Format {
   Bytes size(double count, i64 vector) const;
 };
 
+/// Another name of a format, as engines, files and people write it.
+struct FormatAlias {
+  std::string_view alias;
+  std::string_view name;
+};
+
 std::span<const Format> formats();
+std::span<const FormatAlias> format_aliases();
 /// The row of that name or alias (`fp16`, `float16`, `f16`); null when there is none.
 const Format* find_format(std::string_view name);
 /// A row known to exist; used for the defaults written in code.

@@ -1,0 +1,54 @@
+// `kvroof schema`: a JSON Schema of one of the files people write, for their editor.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "catalog/schema.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/schemas.h"
+
+namespace kvroof {
+namespace {
+
+using Commands = std::vector<CommandInfo>;
+
+constexpr std::string_view of_models[] = {"models"};
+constexpr std::string_view of_hardware[] = {"devices", "classes", "kernels", "ranges", "engines"};
+constexpr std::string_view of_both[] = {"models", "devices", "classes", "kernels", "ranges", "engines"};
+
+constexpr struct {
+  const char* name;
+  Json (*schema)(const Commands& commands);
+} files[] = {
+    {"models", [](const Commands&) { return catalogue_schema("models.yaml of kvroof", of_models); }},
+    {"hardware", [](const Commands&) { return catalogue_schema("hardware.yaml of kvroof", of_hardware); }},
+    {"catalogue", [](const Commands&) { return catalogue_schema("a catalogue of kvroof", of_both); }},
+    {"scenarios", [](const Commands&) { return scenarios_schema(); }},
+    {"config", [](const Commands& commands) { return settings_schema(commands); }},
+};
+
+}  // namespace
+
+void add_schema(CLI::App& app, int& exit_code) {
+  auto what = std::make_shared<std::string>();
+  describe(app,
+           "  kvroof schema scenarios > scenarios.schema.json\n\n"
+           "models and hardware are the two files of the catalogue, catalogue a file with entries of\n"
+           "both, scenarios what 'check' reads, config .kvroof.yaml. An installed package has them in\n"
+           "share/kvroof/schema. A file names its schema to the editor in its first line:\n\n"
+           "  # yaml-language-server: $schema=/usr/share/kvroof/schema/scenarios.schema.json");
+  std::vector<std::string> names;
+  for (const auto& file : files) names.emplace_back(file.name);
+  app.add_option("file", *what, "models, hardware, catalogue, scenarios or config")
+      ->required()
+      ->check(CLI::IsMember(names))
+      ->option_text("WHAT");
+  app.callback([&app, what, &exit_code] {
+    for (const auto& file : files)
+      if (*what == file.name) std::cout << file.schema(interface_of(*app.get_parent())).dump(1) << std::endl;
+    exit_code = 0;
+  });
+}
+
+}  // namespace kvroof
