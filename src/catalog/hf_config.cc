@@ -87,10 +87,10 @@ constexpr std::string_view llama_keys[] = {"hidden_size", "num_hidden_layers", "
                                            "intermediate_size", "vocab_size"};
 
 /// Keys of layers no Llama has.
-constexpr std::string_view foreign_keys[] = {
-    "mamba_d_state",          "ssm_state_size",     "ssm_cfg",   "state_size",   "conv_kernel",
-    "linear_num_value_heads", "linear_attn_config", "lru_width", "rwkv_version", "is_encoder_decoder",
-    "layer_group_size"};
+constexpr std::string_view foreign_keys[] = {"mamba_d_state",      "ssm_state_size",  "ssm_cfg",
+                                             "state_size",         "conv_kernel",     "linear_num_value_heads",
+                                             "linear_attn_config", "lru_width",       "rwkv_version",
+                                             "is_encoder_decoder", "layer_group_size"};
 
 /// Keys of a pattern of layers, which only a list of layers would make plain.
 constexpr std::string_view pattern_keys[] = {"global_attn_every_n_layers", "sliding_window_pattern",

@@ -142,7 +142,7 @@ struct LeftAlone {
 };
 
 /// Modules whose weights are not counted as linears, or are too small to matter.
-constexpr std::string_view beside_linears[] = {"vision",  "visual", "audio",  "mtp",       "norm",   "indexer",
+constexpr std::string_view beside_linears[] = {"vision",  "visual", "audio",  "mtp",       "norm",       "indexer",
                                                "lm_head", "embed",  "router", "projector", "linear_attn"};
 
 /// A list of modules, sorted by what it names in which layers.
@@ -158,7 +158,8 @@ struct Modules {
 };
 
 /// The matrices of a layer that a pattern may name; a name that says only "attn" or "mlp" means all of them.
-constexpr std::string_view attention_words[] = {"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "kv_a_proj", "kv_b_proj"};
+constexpr std::string_view attention_words[] = {"q_proj",   "k_proj",    "v_proj",   "o_proj",
+                                                "qkv_proj", "kv_a_proj", "kv_b_proj"};
 constexpr std::string_view dense_words[] = {"gate_up_proj", "gate_proj", "up_proj", "down_proj"};
 
 /// The word of `words` in the module's name, or `whole` where it has none of them.
@@ -192,13 +193,15 @@ LeftAlone left_alone(const Architecture& a, const Config& q) {
     }
   }
   alone.shared = covers(shared, a.layers);
-  bool each = modules.all({"q_proj", "k_proj", "v_proj", "o_proj"}, a.layers) ||
-              modules.all({"qkv_proj", "o_proj"}, a.layers);
-  alone.attention = covers(modules.of("attention"), a.layers) || each || (covers(attention, a.layers) && has_experts(a));
+  bool each =
+      modules.all({"q_proj", "k_proj", "v_proj", "o_proj"}, a.layers) || modules.all({"qkv_proj", "o_proj"}, a.layers);
+  alone.attention =
+      covers(modules.of("attention"), a.layers) || each || (covers(attention, a.layers) && has_experts(a));
   alone.dense = covers(modules.of("mlp"), a.layers) || modules.all({"gate_proj", "up_proj", "down_proj"}, a.layers) ||
                 modules.all({"gate_up_proj", "down_proj"}, a.layers);
   for (const auto& [word, layers] : modules.layers) {
-    bool feeds = word == "mlp" || std::find(std::begin(dense_words), std::end(dense_words), word) != std::end(dense_words);
+    bool feeds =
+        word == "mlp" || std::find(std::begin(dense_words), std::end(dense_words), word) != std::end(dense_words);
     if (!(feeds ? alone.dense : alone.attention)) alone.unread.emplace_back(word);
   }
   return alone;
@@ -299,8 +302,9 @@ std::optional<Format> cache_format(const Architecture& a) {
   std::string asked = block ? asked_of_cache(Config(*block, "quantization_config.")) : "";
   if (asked.empty()) return std::nullopt;
   if (asked == "FP8" || asked == "fp8") {
-    a.note("quantization_config: the checkpoint asks for an fp8 KV cache: vLLM from 0.11 on and TensorRT-LLM follow by "
-           "themselves, others when told to (--kv-dtype fp8)");
+    a.note(
+        "quantization_config: the checkpoint asks for an fp8 KV cache: vLLM from 0.11 on and TensorRT-LLM follow by "
+        "themselves, others when told to (--kv-dtype fp8)");
     return format("fp8");
   }
   a.note(fmt::format("quantization_config: the checkpoint asks for a KV cache in {}, which is left to --kv-dtype",

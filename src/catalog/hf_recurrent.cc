@@ -189,7 +189,8 @@ std::optional<Format> state_format(const Architecture& a) {
     a.config.fail(key, "unknown number format '" + printable(name) + "'");
   }
   if (a.traits.type == "nemotron_h")
-    a.note("mamba_ssm_cache_dtype absent: states take the engine's format; newer vLLM keeps them in f32 (--state-dtype)");
+    a.note(
+        "mamba_ssm_cache_dtype absent: states take the engine's format; newer vLLM keeps them in f32 (--state-dtype)");
   return std::nullopt;
 }
 

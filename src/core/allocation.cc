@@ -80,7 +80,8 @@ Allocation allocate_token_pool(const Rank& r, Bytes room) {
     cell += double(t.layers) * share * t.per_token();
     state += double(t.layers) * t.constant();
     CacheGroup group{std::string(t.kind), t.layers, 0, 1, t.per_token(), 0, {}};
-    group.per_sequence = double(t.layers) * (t.constant() + share * double(t.limit > 0 ? w.context : kept) * t.per_token());
+    group.per_sequence =
+        double(t.layers) * (t.constant() + share * double(t.limit > 0 ? w.context : kept) * t.per_token());
     a.per_sequence += group.per_sequence;
     a.groups.push_back(std::move(group));
   }

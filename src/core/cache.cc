@@ -63,12 +63,14 @@ Bytes score_bytes(const Attention& attention, i64 kept, const Eviction& eviction
 Bytes layer_stored(const LayerGroup& group, i64 tokens, const Deployment& deployment) {
   if (group.shares_kv) return {};
   i64 kept = kept_tokens(group.attention, tokens, deployment.eviction);
-  return bytes_of(stored(group.attention, kept), deployment.cache) + score_bytes(group.attention, kept, deployment.eviction);
+  return bytes_of(stored(group.attention, kept), deployment.cache) +
+         score_bytes(group.attention, kept, deployment.eviction);
 }
 
 Bytes layer_moved(const LayerGroup& group, i64 tokens, const Deployment& deployment) {
   i64 kept = kept_tokens(group.attention, tokens, deployment.eviction);
-  return bytes_of(moved(group.attention, kept), deployment.cache) + score_bytes(group.attention, kept, deployment.eviction);
+  return bytes_of(moved(group.attention, kept), deployment.cache) +
+         score_bytes(group.attention, kept, deployment.eviction);
 }
 
 Bytes sequence_cache(const Model& model, i64 tokens, const Deployment& deployment) {
