@@ -249,5 +249,50 @@ TEST_CASE("llama.cpp: f32 states per slot, again for each snapshot a draft may r
   CHECK(states(model("qwen3.8-27b"), d, e).value == 448.875 * MiB);
 }
 
+TEST_CASE("vLLM: the stages before the last hold one layer more") {
+  // 11 layers x 2 x 8 heads x 128 x 2 bytes x 16 tokens = 720,896 bytes a block; the last stage has 10 layers
+  Deployment d;
+  d.pp = 3;
+  auto blocks = [&](i64 stage) {
+    return allocate(model("llama-3.1-8b"), d, {8192, 1, 0}, engine("vllm"), stage, {720896.0 * 1000}).blocks;
+  };
+  CHECK(blocks(0) == 1000);
+  CHECK(blocks(1) == 1000);
+  CHECK(blocks(2) == 1100);
+}
+
+TEST_CASE("SGLang: three slots of states stand behind a request") {
+  Deployment d;
+  d.tp = 2;
+  Allocation a = allocate(model("qwen3-next-80b-a3b"), d, {1024, 1, 0}, engine("sglang"), 0, {20 * GiB});
+  CHECK(a.max_tokens == 919803);
+  CHECK(a.max_sequences == 262 / 3);  // of the 262 slots that 9/19 of the room hold, less the spare one
+}
+
+TEST_CASE("states take the format their config names") {
+  Model m = model("nemotron-h-56b");
+  CHECK(formats_in(engine("vllm"), m, {}).state == format("bf16"));
+  m.state_format = format("f32");
+  CHECK(formats_in(engine("vllm"), m, {}).state == format("f32"));
+  m.state_format = format("bf16");
+  CHECK(formats_in(engine("sglang"), m, {}).state == format("bf16"));
+  CHECK(formats_in(engine("llamacpp"), m, {}).state == format("f32"));  // always
+}
+
+TEST_CASE("what H2O keeps is the same for every engine") {
+  // a fifth of 8192 tokens is 1639: of 32 layers x 8 heads x (256 elements of 2 bytes + a score of 4)
+  Deployment d;
+  d.eviction = {EvictionKind::heavy_hitters, 4, 0, 0, 0.2};
+  double token = 32 * 8 * (256 * 2 + 4);
+  auto per_sequence = [&](const char* id) {
+    return allocate(model("llama-3.1-8b"), d, {8192, 1, 0}, engine(id), 0, {10 * GiB}).per_sequence.value;
+  };
+  CHECK(per_sequence("ideal") == 1639 * token);
+  CHECK(per_sequence("sglang") == 1639 * token);
+  CHECK(per_sequence("vllm") == 1648 * token);      // blocks of 16
+  CHECK(per_sequence("trtllm") == 1664 * token);    // of 32
+  CHECK(per_sequence("llamacpp") == 1792 * token);  // cells in steps of 256
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -117,5 +117,39 @@ TEST_CASE("one rank of tensor parallelism") {
   CHECK(rank_share(latent, 8) == 1);    // a latent can't be split
 }
 
+TEST_CASE("layers that do not divide by the stages") {
+  auto layers = [](std::vector<i64> counts, i64 pp, Stages stages) {
+    Model m;
+    for (i64 count : counts) m.layers.emplace_back().count = count;
+    std::vector<i64> held;  // of every stage
+    for (i64 stage = 0; stage < pp; ++stage) {
+      i64 sum = 0;
+      for (i64 n : stage_layers(m, stage, pp, stages)) sum += n;
+      held.push_back(sum);
+    }
+    return held;
+  };
+  using Counts = std::vector<i64>;
+  // vLLM's get_pp_indices: one more for the stages before the last, from the end
+  CHECK(layers({32}, 3, Stages::inner) == Counts{11, 11, 10});
+  CHECK(layers({61}, 2, Stages::inner) == Counts{31, 30});
+  CHECK(layers({32}, 5, Stages::inner) == Counts{6, 6, 7, 7, 6});
+  CHECK(layers({52, 10}, 4, Stages::inner) == Counts{15, 16, 16, 15});
+  CHECK(layers({3, 58}, 2, Stages::inner) == Counts{31, 30});
+  CHECK(layers({32}, 4, Stages::inner) == Counts{8, 8, 8, 8});
+  CHECK(layers({32}, 3, Stages::spread) == Counts{10, 11, 11});
+  Model alternating;
+  for (i64 count : {5, 1}) alternating.layers.emplace_back().count = count;
+  Counts sums = {0, 0};
+  for (i64 stage = 0; stage < 4; ++stage) {
+    Counts held = stage_layers(alternating, stage, 4, Stages::inner);
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(held[i] >= 0);
+      sums[i] += held[i];
+    }
+  }
+  CHECK(sums == Counts{5, 1});
+}
+
 }  // namespace
 }  // namespace kvroof

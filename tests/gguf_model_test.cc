@@ -2,6 +2,7 @@
 // counted from the fields must be those of the file.
 #include <catch2/catch.hpp>
 
+#include "core/cache.h"
 #include "core/parameters.h"
 #include "gguf_writer.h"
 
@@ -312,11 +313,16 @@ TEST_CASE("gguf model: DeepSeek's latent attention") {
                  "deepseek2.nextn_predict_layers: 49620 parameters of draft layers are counted as encoder_weights, "
                  "read by no plain decode step"));
   Model old = good_model(file(false));
+  expected.expanded = true;
   CHECK(old.layers[0].attention == Attention(expected));
+  // four heads x (24 + 16) elements of two bytes in two layers; the latent would be (32 + 8) x 2 bytes x 2 layers
+  CHECK(cache_per_token(old, {}).value == 4 * (24 + 16) * 2 * 2);
+  CHECK(cache_per_token(m, {}).value == (32 + 8) * 2 * 2);
+  CHECK(count_parameters(old).total == count_parameters(m).total);
   CHECK(has_note(old,
-                 "deepseek2.attention.key_length_mla is missing: llama.cpp caches the expanded keys and values of such "
-                 "a file, 4 heads x "
-                 "(24 + 16) elements per token and layer; counted here is the latent of 32 + 8"));
+                 "deepseek2.attention.key_length_mla is missing: of such a file llama.cpp caches keys and values of "
+                 "every head, 4 x (24 + 16) elements per token and layer, not the latent of 32 + 8; converted anew it "
+                 "caches the latent"));
 }
 
 TEST_CASE("gguf model: hybrids with a state") {

@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/memory.h"
 #include "core/parameters.h"
 
 namespace kvroof {
@@ -305,6 +306,108 @@ TEST_CASE("each broken file gets one line naming the key") {
     INFO(row.json.substr(0, 200));
     CHECK(error_of(row.json) == row.error);
   }
+}
+
+TEST_CASE("modules a dense checkpoint leaves alone") {
+  auto formats = [](std::string_view ignore) {
+    return imported(llama(R"("quantization_config": {"quant_method": "compressed-tensors", "ignore": )" +
+                          std::string(ignore) +
+                          R"(, "config_groups": {"group_0": {"targets": ["Linear"],
+                             "weights": {"num_bits": 8, "type": "float", "strategy": "tensor"}}}}, )"));
+  };
+  Model m = formats(R"(["lm_head"])");
+  CHECK(m.weights.linears == format("fp8"));
+  CHECK(!m.weights.attention);
+  m = formats(R"(["lm_head", "re:.*mlp.*"])");
+  CHECK(m.weights.linears == format("bf16"));
+  CHECK(m.weights.attention == format("fp8"));
+  // 32 layers of 41,943,040 in attention at one byte, of 176,160,768 in the feed-forward at two; embeddings, head and
+  // norms at two
+  CHECK(all_weights(m, {}).value ==
+        32 * (41943040.0 + 2 * 176160768.0) + 2 * (8030261248.0 - 32 * (41943040.0 + 176160768.0)));
+  m = formats(R"(["re:.*self_attn.*"])");
+  CHECK(m.weights.linears == format("fp8"));
+  CHECK(m.weights.attention == format("bf16"));
+  CHECK(all_weights(m, {}).value ==
+        32 * (2 * 41943040.0 + 176160768.0) + 2 * (8030261248.0 - 32 * (41943040.0 + 176160768.0)));
+  m = formats(R"(["re:.*gate_proj", "re:.*up_proj", "re:.*down_proj"])");
+  CHECK(m.weights.linears == format("bf16"));
+  CHECK(m.notes.empty());
+  m = formats(R"(["model.layers.0.mlp.down_proj"])");
+  CHECK(m.weights.linears == format("fp8"));
+  CHECK(has_note(m, "quantization_config: down_proj (1 such) left alone, but counted as quantised"));
+}
+
+TEST_CASE("the KV cache a checkpoint asks for") {
+  Model m = imported(llama(R"("quantization_config": {"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 8,
+    "type": "float"}}, )"));
+  CHECK(m.cache_format == format("fp8"));
+  CHECK(
+      imported(llama(R"("quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}, )")).cache_format ==
+      format("fp8"));
+  m = imported(llama(R"("quantization_config": {"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 8,
+    "type": "int"}}, )"));
+  CHECK(!m.cache_format);
+  CHECK(has_note(m,
+                 "quantization_config: the checkpoint asks for a KV cache in 8-bit int, which is left to "
+                 "--kv-dtype"));
+}
+
+TEST_CASE("four-bit formats differ in their scales") {
+  auto bits = [](std::string_view block) {
+    Format f = imported(llama("\"quantization_config\": " + std::string(block) + ", ")).weights.linears;
+    return 8.0 * double(f.bytes) / double(f.elements);
+  };
+  auto group = [&](std::string_view symmetric) {
+    return bits(R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4,
+      "type": "int", "strategy": "group", "group_size": 128, "symmetric": )" +
+                std::string(symmetric) + "}}}}");
+  };
+  CHECK(group("true") == 4.125);
+  CHECK(group("false") == 4.25);
+  std::string nf4 = R"({"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_use_double_quant": )";
+  CHECK(bits(nf4 + "false}") == 4.5);
+  CHECK(bits(nf4 + "true}") == Approx(4 + 8.0 / 64 + 32.0 / (64 * 256)));
+}
+
+TEST_CASE("Falcon-40B's first class has the KV heads it names") {
+  Model m = imported(R"({"model_type": "RefinedWeb", "hidden_size": 8192, "n_layer": 60, "n_head": 128,
+    "n_head_kv": 8, "parallel_attn": true, "bias": false, "alibi": false, "vocab_size": 65024})");
+  CHECK(attention<FullAttention>(m, 0).heads == Heads{128, 8, 64, 64});
+  CHECK(m.layers[0].norms == 2);
+  CHECK(elements_per_token(m) == 122880 / 2);
+}
+
+TEST_CASE("ERNIE's last layer of experts may be -1") {
+  auto file = [](std::string_view end) {
+    return imported(R"({"model_type": "ernie4_5_moe", "hidden_size": 64, "num_hidden_layers": 4,
+      "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 96, "vocab_size": 100, "moe_k": 2,
+      "moe_num_experts": 8, "moe_intermediate_size": 32, "moe_layer_interval": 1, "moe_layer_start_index": 1)" +
+                    std::string(end) + "}");
+  };
+  for (std::string_view end : {"", R"(, "moe_layer_end_index": -1)", R"(, "moe_layer_end_index": 3)"}) {
+    Model m = file(end);
+    REQUIRE(m.layers.size() == 2);
+    CHECK(m.layers[1].count == 3);
+  }
+}
+
+TEST_CASE("an unknown class whose keys say its layers differ is no Llama") {
+  auto with = [](std::string_view key) {
+    return llama_with("\"model_type\": \"llama\"", "\"model_type\": \"new\", " + std::string(key));
+  };
+  CHECK(error_of(with("\"layer_group_size\": 5")) ==
+        "model_type: 'new' is not known, and its layer_group_size says it is no Llama");
+  CHECK(error_of(with("\"global_attn_every_n_layers\": 4")) ==
+        "model_type: 'new' is not known, and its global_attn_every_n_layers says that layers differ: layer_types would "
+        "say which do what");
+}
+
+TEST_CASE("DeciLM-7B counts its KV heads layer by layer") {
+  std::string heads = "4";
+  for (int i = 1; i < 32; ++i) heads += i < 16 ? ", 4" : ", 2";
+  Model m = imported(llama_with("\"num_key_value_heads\": 8", "\"num_key_value_heads_per_layer\": [" + heads + "]"));
+  CHECK(elements_per_token(m) == 2 * 128 * (16 * 4 + 16 * 2));
 }
 
 }  // namespace

@@ -161,6 +161,26 @@ TEST_CASE("safetensors: no prefix of a good file is accepted") {
   CHECK(parse(whole).header);
 }
 
+TEST_CASE("safetensors: one shard stands for all of them") {
+  TemporaryDirectory dir;
+  std::string first = dir.write("m-00001-of-00002.safetensors", file(tensor("BF16", "[3]", "[0,6]"), 6)).string();
+  WeightBytes w = safetensors_weight_bytes(first);
+  CHECK_FALSE(w.bytes);
+  CHECK(w.error == first +
+                       ": is shard 1 of 2, but m-00002-of-00002.safetensors is not beside it, nor is "
+                       "m.safetensors.index.json");
+  std::string second = dir.write("m-00002-of-00002.safetensors", file(tensor("F32", "[5]", "[0,20]"), 20)).string();
+  CHECK(safetensors_weight_bytes(first).bytes == 6 + 20);
+  CHECK(safetensors_weight_bytes(second).bytes == 6 + 20);
+  std::filesystem::remove(second);
+  dir.write("m.safetensors.index.json", R"({"metadata":{"total_size":26},"weight_map":{
+    "a":"m-00001-of-00002.safetensors","b":"m-00002-of-00002.safetensors"}})");
+  CHECK(safetensors_weight_bytes(first).bytes == 26);  // the index says what is not there
+  std::string none = dir.write("m-00003-of-00002.safetensors", file(tensor("F32", "[5]", "[0,20]"), 20)).string();
+  std::filesystem::remove(dir.path / "m.safetensors.index.json");
+  CHECK(safetensors_weight_bytes(none).error == none + ": its name is of no shard that there can be");
+}
+
 TEST_CASE("safetensors: files and their index") {
   TemporaryDirectory dir;
   std::string index = (dir.path / "model.safetensors.index.json").string();

@@ -55,6 +55,7 @@ void fields(S& a, F&& f) {
   f("value_dim", a.value_dim);
   f("q_lora_rank", a.q_lora_rank, i64(0));
   f("indexer", a.indexer, std::optional<Indexer>());
+  f("expanded", a.expanded, false);
 }
 template <Of<RecurrentState> S, class F>
 void fields(S& a, F&& f) {
@@ -110,6 +111,7 @@ void fields(S& w, F&& f) {
   f("linears", w.linears, format("bf16"));
   f("experts", w.experts, format("bf16"));
   f("embeddings", w.embeddings, format("bf16"));
+  f("attention", w.attention, std::optional<Format>());
 }
 
 struct PublishedParameters {
@@ -139,6 +141,8 @@ void fields(S& m, F&& f) {
   f("encoder_weights", m.encoder_weights, i64(0));
   f("other_weights", m.other_weights, i64(0));
   f("weights", m.weights, WeightFormats{});
+  f("cache_format", m.cache_format, std::optional<Format>());
+  f("state_format", m.state_format, std::optional<Format>());
   f("layers", m.layers);
   PublishedParameters published{m.published_parameters, m.published_exact};
   f("parameters", published, PublishedParameters{});
@@ -344,6 +348,8 @@ void fields(S& e, F&& f) {
   f("sliding_ratio", e.sliding_ratio, 1.0);
   f("state_ratio", e.state_ratio, 0.0);
   f("state_slots", e.state_slots, i64(0));
+  f("slots_per_request", e.slots_per_request, i64(1));
+  f("follows_cache_format", e.follows_cache_format, false);
   f("since", e.since, std::string());
   f("full_windows", e.full_windows, false);
   f("windows_in_16_bit", e.windows_in_16_bit, false);

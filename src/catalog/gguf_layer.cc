@@ -212,10 +212,11 @@ LatentAttention read_latent(const GgufKeys& keys, const GgufShape& shape, GgufLa
                                   keys.full(absorbed ? "attention.key_length_mla" : "attention.key_length"), key_dim,
                                   keys.full("rope.dimension_count"), a.rope_dim)};
   a.nope_dim = key_dim - a.rope_dim;
+  a.expanded = !absorbed;
   if (!absorbed)
     notes.add(fmt::format(
-        "{} is missing: llama.cpp caches the expanded keys and values of such a file, {} heads x ({} + {}) elements "
-        "per token and layer; counted here is the latent of {} + {}",
+        "{} is missing: of such a file llama.cpp caches keys and values of every head, {} x ({} + {}) elements per "
+        "token and layer, not the latent of {} + {}; converted anew it caches the latent",
         keys.full("attention.key_length_mla"), a.query_heads, key_dim, a.value_dim, a.kv_lora_rank, a.rope_dim));
   a.indexer = read_indexer(keys, l);
   take_latent_matrices(a, shape.hidden, l, notes);

@@ -89,6 +89,8 @@ std::vector<LayerPlan> plan_layers(const Architecture& a);
 Attention attention_of(const Architecture& a, Mixer mixer, i64 layer);
 Projections projections_of(const Architecture& a, Mixer mixer);
 bool is_latent(const Architecture& a);
+/// Falcon-40B's first class: it has n_head_kv KV heads and two norms, and no flag says so.
+bool is_refined_web_40b(const Architecture& a);
 
 FeedForward feed_forward_of(const Architecture& a, Follows follows, i64 layer);
 DenseFeedForward dense_feed_forward(const Architecture& a, i64 layer);
@@ -104,6 +106,11 @@ void amend(const Architecture& a, Model& model);
 
 /// Formats of the checkpoint, from its dtype and quantization_config.
 WeightFormats weight_formats(const Architecture& a, bool experts);
+
+/// The format of keys and values that the checkpoint asks for.
+std::optional<Format> cache_format(const Architecture& a);
+/// The format of recurrent states that the file names.
+std::optional<Format> state_format(const Architecture& a);
 
 /// Layers of count 1, in order, merged into groups of equal ones.
 std::vector<LayerGroup> merged(const std::vector<LayerGroup>& layers);

@@ -33,6 +33,7 @@ std::optional<i64> positive(const Config& c, std::string_view key, i64 most) {
 /// Falcon, gpt_bigcode, MPT and ChatGLM say MQA by a flag. Falcon's newer code ignores its flag.
 std::optional<i64> flagged_kv_heads(const Architecture& a, i64 query) {
   const Config& c = a.config;
+  if (is_refined_web_40b(a)) return std::nullopt;
   bool on_by_default = a.traits.type == "falcon" || a.traits.type == "gpt_bigcode";
   if (on_by_default || c.has("multi_query")) {
     bool ignored = c.flag("new_decoder_architecture").value_or(false);
@@ -54,6 +55,8 @@ i64 kv_heads(const Architecture& a, const OwnKeys& own, i64 layer, i64 query) {
     return query / in_group;
   }
   std::optional<i64> kv = positive(a.config, own.kv, most_heads);
+  constexpr std::string_view per_layer[] = {"num_key_value_heads_per_layer"};  // DeciLM-7B
+  if (!kv) kv = a.config.whole_of_layer(per_layer, layer, 1, most_heads);
   if (!kv) kv = flagged_kv_heads(a, query);
   if (!kv) kv = a.size(keys::kv_heads, 1, most_heads);
   if (!kv) {
@@ -135,6 +138,8 @@ i64 image_tokens(const Architecture& a) {
 
 }  // namespace
 
+bool is_refined_web_40b(const Architecture& a) { return a.type == "RefinedWeb" && a.config.has("n_head_kv"); }
+
 bool is_latent(const Architecture& a) {
   if (!a.config.flag("use_mla").value_or(true)) return false;
   std::optional<i64> rank = a.config.whole("kv_lora_rank", 0, most_head_dim);
@@ -148,6 +153,7 @@ Attention attention_of(const Architecture& a, Mixer mixer, i64 layer) {
     case Mixer::recurrent: return recurrent_of(a);
     case Mixer::sliding: return SlidingAttention{heads_of_layer(a, mixer, layer), window_of(a, "sliding")};
     case Mixer::chunked:
+      if (a.config.is_null("attention_chunk_size")) return FullAttention{heads_of_layer(a, mixer, layer)};
       return ChunkedAttention{heads_of_layer(a, mixer, layer),
                               a.need(std::array{"attention_chunk_size"sv}, 1, most_tokens)};
     case Mixer::cross: return CrossAttention{heads_of_layer(a, mixer, layer), image_tokens(a)};

@@ -87,9 +87,14 @@ constexpr std::string_view llama_keys[] = {"hidden_size", "num_hidden_layers", "
                                            "intermediate_size", "vocab_size"};
 
 /// Keys of layers no Llama has.
-constexpr std::string_view foreign_keys[] = {
-    "mamba_d_state",          "ssm_state_size",     "ssm_cfg",   "state_size",   "conv_kernel",
-    "linear_num_value_heads", "linear_attn_config", "lru_width", "rwkv_version", "is_encoder_decoder"};
+constexpr std::string_view foreign_keys[] = {"mamba_d_state",      "ssm_state_size",  "ssm_cfg",
+                                             "state_size",         "conv_kernel",     "linear_num_value_heads",
+                                             "linear_attn_config", "lru_width",       "rwkv_version",
+                                             "is_encoder_decoder", "layer_group_size"};
+
+/// Keys of a pattern of layers, which only a list of layers would make plain.
+constexpr std::string_view pattern_keys[] = {"global_attn_every_n_layers", "sliding_window_pattern",
+                                             "full_attention_interval", "attn_layer_period"};
 
 Traits traits_of(const Config& config, const std::string& type, std::vector<std::string>& notes) {
   if (const Traits* known = find_traits(type)) return *known;
@@ -105,6 +110,11 @@ Traits traits_of(const Config& config, const std::string& type, std::vector<std:
   for (std::string_view key : foreign_keys)
     if (const Json* value = config.find(key); value && *value != false)
       config.fail("model_type", fmt::format("'{}' is not known, and its {} says it is no Llama", printable(type), key));
+  for (std::string_view key : pattern_keys)
+    if (config.has(key) && !config.list("layer_types"))
+      config.fail("model_type", fmt::format("'{}' is not known, and its {} says that layers differ: layer_types would "
+                                            "say which do what",
+                                            printable(type), key));
   Traits assumed = *find_traits("llama");
   std::string said = type.empty() ? "model_type absent" : fmt::format("model_type {} is not known", printable(type));
   notes.push_back(said + ": biases, norms and weights are assumed to be those of a Llama");
@@ -175,6 +185,11 @@ void check_plausible(const Model& m) {
   if (weights > 1e15) refuse("the sizes multiply to more than 1e15 weights");
 }
 
+bool keeps_states(const Model& m) {
+  return std::any_of(m.layers.begin(), m.layers.end(),
+                     [](const LayerGroup& g) { return std::holds_alternative<RecurrentState>(g.attention); });
+}
+
 Model model_of(const Architecture& a, std::string_view name) {
   Model m;
   m.id = std::string(name);
@@ -195,6 +210,8 @@ Model model_of(const Architecture& a, std::string_view name) {
   amend(a, m);
   m.layers = merged(m.layers);
   m.weights = weight_formats(a, has_experts(a));
+  m.cache_format = cache_format(a);
+  m.state_format = keeps_states(m) ? state_format(a) : std::nullopt;
   return m;
 }
 

@@ -18,7 +18,7 @@ i64 gated(i64 hidden, i64 width) { return product({3, hidden, width}); }
 void falcon(const Architecture& a, Model& m) {
   const Config& c = a.config;
   bool parallel = c.flag("parallel_attn").value_or(true);
-  bool newer = c.flag("new_decoder_architecture").value_or(false);
+  bool newer = c.flag("new_decoder_architecture").value_or(is_refined_web_40b(a));
   i64 norms = newer ? c.whole("num_ln_in_parallel_attn", 1, 2).value_or(2) : parallel ? 1 : 2;
   for (LayerGroup& layer : m.layers) layer.norms = norms;
 }

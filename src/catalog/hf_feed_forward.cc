@@ -77,10 +77,11 @@ bool has_experts_at(const Architecture& a, i64 layer) {
   if (c.has("expert_layer_period")) return layer % period("expert_layer_period") == number("expert_layer_offset", 0);
   if (listed(c, "mlp_only_layers", layer)) return false;
   if (c.has("decoder_sparse_step")) return (layer + 1) % period("decoder_sparse_step") == 0;
-  if (c.has("moe_layer_start_index"))
-    return layer >= number("moe_layer_start_index", 0) &&
-           layer <= c.whole("moe_layer_end_index", -1, most_layers).value_or(a.layers) &&
+  if (c.has("moe_layer_start_index")) {
+    i64 last = c.whole("moe_layer_end_index", -1, most_layers).value_or(-1);  // ERNIE: -1 is the last layer
+    return layer >= number("moe_layer_start_index", 0) && (last < 0 || layer <= last) &&
            (layer + 1) % period("moe_layer_interval") == 0;
+  }
   i64 first = std::max(
       {number("first_k_dense_replace", 0), number("num_dense_layers", 0), number("moe_first_k_dense_replace", 0)});
   return layer >= first && layer % period("moe_layer_freq") == 0;

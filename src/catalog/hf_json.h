@@ -46,6 +46,8 @@ class Config {
   /// As find, then in the file around it.
   const Json* inherited(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
+  /// Present, but null: where a class reads that as none and not as its default.
+  bool is_null(std::string_view key) const { return object_->contains(key) && (*object_)[std::string(key)].is_null(); }
 
   /// The first name present; a whole number from `least` to `most`. A list of equal numbers counts as that number.
   std::optional<i64> whole(Keys keys, i64 least, i64 most) const;

@@ -5,7 +5,9 @@
 // is left alone, its linears count as unquantised: the experts are nearly all of the weights.
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -54,6 +56,8 @@ constexpr Row rows[] = {
     {"groups", "int", 8, 0, false, "w8a8"},
     {"groups", "int", 4, 32, false, "int4_g32", "q4_0"},
     {"groups", "int", 4, 128, false, "int4"},
+    {"groups", "int symmetric", 4, 128, false, "int4_sym"},
+    {"double", "", 4, 0, false, "nf4_double"},
 };
 
 Format format_of(const Row& row) {
@@ -69,10 +73,14 @@ const Row* find_row(std::string_view method, std::string_view type, i64 bits, i6
   return nullptr;
 }
 
-bool mentions(std::string_view module, std::initializer_list<std::string_view> words) {
+bool mentions(std::string_view module, std::span<const std::string_view> words) {
   for (std::string_view word : words)
     if (module.find(word) != std::string_view::npos) return true;
   return false;
+}
+
+bool mentions(std::string_view module, std::initializer_list<std::string_view> words) {
+  return mentions(module, std::span(words.begin(), words.size()));
 }
 
 /// How much of the model a group speaks for: feed-forwards and experts outweigh all else.
@@ -98,7 +106,8 @@ const Row* row_of_groups(const Config& q) {
     std::string type = g.text("weights.type").value_or("int");
     i64 bits = g.need("weights.num_bits", 1, 64), size = g.whole("weights.group_size", -1, most_hidden).value_or(0);
     bool blocks = g.text("weights.strategy").value_or("") == "block";
-    const Row* row = find_row("groups", type, bits, size, blocks);
+    bool symmetric = g.flag("weights.symmetric").value_or(true) && type == "int" && bits == 4 && size == 128;
+    const Row* row = find_row("groups", symmetric ? "int symmetric" : type, bits, size, blocks);
     if (!row)
       g.fail("weights",
              fmt::format("{} bits of type {}, group size {}: not a format of the table", bits, printable(type), size));
@@ -109,12 +118,6 @@ const Row* row_of_groups(const Config& q) {
   }
   return best;
 }
-
-/// Which kinds of module a list leaves alone in most layers.
-struct LeftAlone {
-  bool attention = false;
-  bool dense = false;
-};
 
 /// "model.layers.7.self_attn" -> 7; -1 for patterns over all layers.
 i64 layer_number(std::string_view module) {
@@ -130,21 +133,78 @@ i64 layer_number(std::string_view module) {
 
 bool covers(const std::set<i64>& layers, i64 count) { return layers.contains(-1) || i64(layers.size()) * 2 > count; }
 
+/// Which kinds of module a list leaves alone in most layers, and what of it is not followed.
+struct LeftAlone {
+  bool attention = false;
+  bool shared = false;  ///< shared experts, beside experts that are quantised
+  bool dense = false;
+  std::vector<std::string> unread;  ///< entries that are neither a whole kind of module nor of no weight
+};
+
+/// Modules whose weights are not counted as linears, or are too small to matter.
+constexpr std::string_view beside_linears[] = {"vision",  "visual", "audio",  "mtp",       "norm",       "indexer",
+                                               "lm_head", "embed",  "router", "projector", "linear_attn"};
+
+/// A list of modules, sorted by what it names in which layers.
+struct Modules {
+  std::map<std::string_view, std::set<i64>> layers;  ///< of a word
+  std::set<i64> of(std::string_view word) const {
+    auto found = layers.find(word);
+    return found == layers.end() ? std::set<i64>{} : found->second;
+  }
+  bool all(std::initializer_list<std::string_view> words, i64 count) const {
+    return std::all_of(words.begin(), words.end(), [&](std::string_view word) { return covers(of(word), count); });
+  }
+};
+
+/// The matrices of a layer that a pattern may name; a name that says only "attn" or "mlp" means all of them.
+constexpr std::string_view attention_words[] = {"q_proj",   "k_proj",    "v_proj",   "o_proj",
+                                                "qkv_proj", "kv_a_proj", "kv_b_proj"};
+constexpr std::string_view dense_words[] = {"gate_up_proj", "gate_proj", "up_proj", "down_proj"};
+
+/// The word of `words` in the module's name, or `whole` where it has none of them.
+std::string_view word_of(std::string_view module, std::span<const std::string_view> words, std::string_view whole) {
+  for (std::string_view word : words)
+    if (module.find(word) != std::string_view::npos) return word;
+  return whole;
+}
+
 LeftAlone left_alone(const Architecture& a, const Config& q) {
-  std::set<i64> attention, dense;
+  std::set<i64> attention, shared;
+  Modules modules;
+  LeftAlone alone;
   for (std::string_view key : {"modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules"}) {
     const Json* list = q.list(key);
     if (!list) continue;
     for (const Json& value : *list) {
       if (!value.is_string()) q.fail(key, "expected a list of strings");
       std::string_view module = value.get_ref<const std::string&>();
-      if (mentions(module, {"vision", "visual", "mtp", "norm", "indexer", "linear_attn"})) continue;
-      if (mentions(module, {"attn", "attention"})) attention.insert(layer_number(module));
-      if (mentions(module, {"shared_expert", "mlp*", "mlp\\.("}) || module.ends_with(".mlp"))
-        dense.insert(layer_number(module));
+      if (mentions(module, beside_linears)) continue;
+      i64 layer = layer_number(module);
+      bool attends = mentions(module, {"attn", "attention"}), feeds = mentions(module, {"mlp", "feed_forward", "ffn"});
+      if (attends) attention.insert(layer);
+      if (mentions(module, {"shared_expert", "mlp*", "mlp\\.("}) || module.ends_with(".mlp")) shared.insert(layer);
+      std::string_view word = word_of(module, attention_words, attends && !feeds ? "attention" : "");
+      if (word.empty()) word = word_of(module, dense_words, feeds && !attends ? "mlp" : "");
+      if (word.empty())
+        alone.unread.emplace_back(module);
+      else
+        modules.layers[word].insert(layer);
     }
   }
-  return {covers(attention, a.layers), covers(dense, a.layers)};
+  alone.shared = covers(shared, a.layers);
+  bool each =
+      modules.all({"q_proj", "k_proj", "v_proj", "o_proj"}, a.layers) || modules.all({"qkv_proj", "o_proj"}, a.layers);
+  alone.attention =
+      covers(modules.of("attention"), a.layers) || each || (covers(attention, a.layers) && has_experts(a));
+  alone.dense = covers(modules.of("mlp"), a.layers) || modules.all({"gate_proj", "up_proj", "down_proj"}, a.layers) ||
+                modules.all({"gate_up_proj", "down_proj"}, a.layers);
+  for (const auto& [word, layers] : modules.layers) {
+    bool feeds =
+        word == "mlp" || std::find(std::begin(dense_words), std::end(dense_words), word) != std::end(dense_words);
+    if (!(feeds ? alone.dense : alone.attention)) alone.unread.emplace_back(word);
+  }
+  return alone;
 }
 
 std::string method_of(const Config& q) {
@@ -164,6 +224,8 @@ i64 bits_of(const Config& q) {
 
 const Row& row_of(const Config& q) {
   std::string method = method_of(q);
+  if (method == "bitsandbytes" && q.flag("bnb_4bit_use_double_quant").value_or(false) && bits_of(q) == 4)
+    method = "double";
   if (method == "groups") {
     if (const Row* row = row_of_groups(q)) return *row;
     q.fail("quant_method", "nothing says how the weights are quantised");
@@ -184,19 +246,12 @@ const Format* expert_format(const Architecture& a, const Config& q) {
   return &format(row->format);
 }
 
-void note_cache_format(const Architecture& a, const Config& q) {
-  const Json* scheme = q.find("kv_cache_scheme");
-  if (scheme || q.find("kv_cache_quant_algo"))
-    a.note(
-        "quantization_config: the checkpoint asks for a quantised KV cache; the cache format is the engine's setting "
-        "here");
-}
-
 void apply(const Architecture& a, const Config& q, bool experts, WeightFormats& formats) {
-  note_cache_format(a, q);
   Format stored = format_of(row_of(q));
   if (std::optional<i64> group = q.whole("group_size", -1, most_hidden); stored.name == "awq" && group && *group != 128)
     a.note(fmt::format("quantization_config.group_size {}: scales counted as in groups of 128", *group));
+  if (q.flag("lm_head").value_or(false))
+    a.note("quantization_config.lm_head: the head is quantised too, but counts in the file's dtype");
   LeftAlone alone = left_alone(a, q);
   formats.experts = stored;
   if (const Format* own = expert_format(a, q)) {
@@ -206,18 +261,56 @@ void apply(const Architecture& a, const Config& q, bool experts, WeightFormats& 
     return;
   }
   if (experts && (alone.attention || stored.name == "mxfp4")) {
-    if (!alone.dense)
+    if (!alone.shared)
       a.note("quantization_config: attention is left alone, so all linears beside the experts count as unquantised");
     return;
   }
-  if (alone.attention)
-    a.note("quantization_config: attention is left alone, but counts as quantised like the other linears");
+  if (!experts && !alone.unread.empty())
+    a.note(fmt::format("quantization_config: {} ({} such) left alone, but counted as quantised",
+                       printable(alone.unread.front()), alone.unread.size()));
   if (method_of(q) == "groups" && q.find("config_groups")->size() > 1)
     a.note(fmt::format("quantization_config: several formats are mixed; all linears count as {}", stored.name));
-  formats.linears = stored;
+  Format whole = formats.linears;
+  if (!(alone.dense && !experts)) formats.linears = stored;
+  bool differs = alone.attention != (alone.dense && !experts);
+  if (differs) formats.attention = alone.attention ? whole : stored;
+}
+
+const Json* quantization(const Architecture& a) {
+  const Json* block = a.config.inherited("quantization_config");
+  if (!block) block = a.config.inherited("compression_config");
+  if (block && !block->is_object()) a.config.fail("quantization_config", "expected an object");
+  return block;
+}
+
+/// compressed-tensors and newer ModelOpt describe it as they do weights, older ModelOpt by a name.
+std::string asked_of_cache(const Config& q) {
+  const Json* scheme = q.find("kv_cache_scheme");
+  if (scheme && scheme->is_object()) {
+    i64 bits = q.need("kv_cache_scheme.num_bits", 1, 64);
+    std::string type = q.text("kv_cache_scheme.type").value_or("int");
+    return bits == 8 && type == "float" ? "FP8" : fmt::format("{}-bit {}", bits, printable(type));
+  }
+  if (scheme && scheme->is_string()) return scheme->get<std::string>();
+  return q.text("kv_cache_quant_algo").value_or("");
 }
 
 }  // namespace
+
+std::optional<Format> cache_format(const Architecture& a) {
+  const Json* block = quantization(a);
+  std::string asked = block ? asked_of_cache(Config(*block, "quantization_config.")) : "";
+  if (asked.empty()) return std::nullopt;
+  if (asked == "FP8" || asked == "fp8") {
+    a.note(
+        "quantization_config: the checkpoint asks for an fp8 KV cache: vLLM from 0.11 on and TensorRT-LLM follow by "
+        "themselves, others when told to (--kv-dtype fp8)");
+    return format("fp8");
+  }
+  a.note(fmt::format("quantization_config: the checkpoint asks for a KV cache in {}, which is left to --kv-dtype",
+                     printable(asked)));
+  return std::nullopt;
+}
 
 WeightFormats weight_formats(const Architecture& a, bool experts) {
   WeightFormats formats;
@@ -229,12 +322,10 @@ WeightFormats weight_formats(const Architecture& a, bool experts) {
     if (name.starts_with("torch.")) name = name.substr(6);
     const Format* found = find_format(name);
     if (!found) a.config.fail(key, "unknown number format '" + printable(name) + "'");
-    formats = {*found, *found, *found};
+    formats = {*found, *found, *found, std::nullopt};
   }
-  const Json* block = a.config.inherited("quantization_config");
-  if (!block) block = a.config.inherited("compression_config");
+  const Json* block = quantization(a);
   if (!block) return formats;
-  if (!block->is_object()) a.config.fail("quantization_config", "expected an object");
   Config q(*block, "quantization_config.");
   apply(a, q, experts, formats);
   return formats;

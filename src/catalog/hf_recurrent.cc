@@ -177,4 +177,21 @@ RecurrentState recurrent_of(const Architecture& a) {
   a.config.fail("layer_types", fmt::format("some layers are recurrent, but {} has no recurrent layer", a.type));
 }
 
+/// Nemotron-H says mamba_ssm_cache_dtype, Qwen3.5 mamba_ssm_dtype.
+std::optional<Format> state_format(const Architecture& a) {
+  for (std::string_view key : {"mamba_ssm_cache_dtype", "mamba_ssm_dtype"}) {
+    const Json* value = a.config.inherited(key);
+    if (!value || *value == "auto") continue;
+    if (!value->is_string()) a.config.fail(key, "expected a string");
+    std::string name = value->get<std::string>();
+    if (name.starts_with("torch.")) name = name.substr(6);
+    if (const Format* found = find_format(name)) return *found;
+    a.config.fail(key, "unknown number format '" + printable(name) + "'");
+  }
+  if (a.traits.type == "nemotron_h")
+    a.note(
+        "mamba_ssm_cache_dtype absent: states take the engine's format; newer vLLM keeps them in f32 (--state-dtype)");
+  return std::nullopt;
+}
+
 }  // namespace kvroof::hf

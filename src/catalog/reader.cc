@@ -153,7 +153,7 @@ void ValueReader::read(const YAML::Node& node, WeightFormats& value) {
   Format all = format("bf16");
   read(node, all);
   bool wide = all.bytes >= 2 * all.elements;  // quantised checkpoints keep embeddings in 16 bits
-  value = {all, all, wide ? all : format("bf16")};
+  value = {all, all, wide ? all : format("bf16"), std::nullopt};
 }
 
 /// Reads the mapping as a spec that names its own kind beside its fields.

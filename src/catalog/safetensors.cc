@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <regex>
 #include <set>
 #include <unordered_set>
 
@@ -375,6 +376,45 @@ WeightBytes bytes_of_index(const std::filesystem::path& file) {
   return {sum, ""};
 }
 
+/// What precedes "-00001-of-00003.safetensors" in a file's name, and how many shards there are.
+struct Shard {
+  std::string stem;
+  i64 number = 0, count = 0;
+};
+
+std::optional<Shard> shard_of(const std::string& name) {
+  static const std::regex form(R"((.+)-(\d{5,9})-of-(\d{5,9})\.safetensors)");
+  std::smatch m;
+  if (!std::regex_match(name, m, form)) return std::nullopt;
+  return Shard{m[1], std::stoll(m[2]), std::stoll(m[3])};
+}
+
+std::string shard_name(const Shard& shard, i64 number) {
+  return fmt::format("{}-{:05}-of-{:05}.safetensors", shard.stem, number, shard.count);
+}
+
+/// One shard stands for the whole: what its index names, or all that its own name counts.
+WeightBytes bytes_of_shards(const std::filesystem::path& file, const Shard& shard) {
+  std::error_code ec;
+  if (!std::filesystem::exists(file, ec)) throw Refused{"no such file"};
+  std::filesystem::path index = file.parent_path() / (shard.stem + ".safetensors.index.json");
+  if (std::filesystem::exists(index, ec)) return bytes_of_index(index);
+  if (shard.number < 1 || shard.number > shard.count || shard.count > 100'000)
+    throw Refused{"its name is of no shard that there can be"};
+  i64 sum = 0;
+  for (i64 number = 1; number <= shard.count; ++number) {
+    std::string name = shard_name(shard, number);
+    if (!std::filesystem::exists(file.parent_path() / name, ec))
+      throw Refused{fmt::format("is shard {} of {}, but {} is not beside it, nor is {}", shard.number, shard.count,
+                                printable(name), printable(index.filename().string()))};
+    ParsedSafetensors parsed = read_safetensors(file.parent_path() / name);
+    if (!parsed.header) return {std::nullopt, parsed.error};
+    sum += sum_bytes(*parsed.header);
+    if (sum > most_bytes) throw Refused{"the shards take more than 8 PiB"};
+  }
+  return {sum, ""};
+}
+
 }  // namespace
 
 ParsedSafetensors parse_safetensors(std::span<const std::byte> bytes, i64 file_size) {
@@ -388,6 +428,8 @@ ParsedSafetensors read_safetensors(const std::filesystem::path& file) {
 WeightBytes safetensors_weight_bytes(const std::filesystem::path& file_or_index) {
   return caught<WeightBytes>(file_or_index.string() + ": ", [&] {
     if (file_or_index.extension() == ".json") return bytes_of_index(file_or_index);
+    if (std::optional<Shard> shard = shard_of(file_or_index.filename().string()))
+      return bytes_of_shards(file_or_index, *shard);
     return WeightBytes{sum_bytes(read(file_or_index)), ""};
   });
 }

@@ -40,7 +40,8 @@ struct WeightBytes {
   std::string error;
 };
 
-/// Bytes of the tensors of one .safetensors file, or of the shards a model.safetensors.index.json names.
+/// Bytes of the tensors of one .safetensors file, or of the shards a model.safetensors.index.json names. A file named
+/// X-00001-of-00003.safetensors stands for all three: it is refused when one is missing and no index says their size.
 WeightBytes safetensors_weight_bytes(const std::filesystem::path& file_or_index);
 
 }  // namespace kvroof

@@ -341,7 +341,9 @@ void EstimatePage::notes() {
                     "layout are taken to be those of this command",
                     ratio(s.anchor)));
   if (s.d.eviction.kind != EvictionKind::none)
-    lines.lines.push_back("eviction changes what the model sees; its quality is not modelled");
+    lines.lines.push_back(
+        "eviction changes what the model sees; its quality is not modelled; no engine here evicts: these are the bytes "
+        "if it did");
   if (s.model.max_context && s.w.context > *s.model.max_context)
     lines.lines.push_back(fmt::format("{} tokens are more than the {} that {} was made for", count(double(s.w.context)),
                                       count(double(*s.model.max_context)), s.model.id));

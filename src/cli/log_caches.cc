@@ -31,8 +31,9 @@ bool serves(const Layers& layers, const LayerGroup& g) {
 
 i64 layer_count_of(const LogSetup& s, const Layers& layers) {
   i64 count = 0;
-  for (const LayerGroup& g : s.model.layers)
-    if (serves(layers, g)) count += stage_layers(g.count, 0, s.d.pp);
+  std::vector<i64> held = stage_layers(s.model, 0, s.d.pp, Stages::spread);
+  for (std::size_t i = 0; i < held.size(); ++i)
+    if (serves(layers, s.model.layers[i])) count += held[i];
   return count;
 }
 
@@ -44,9 +45,11 @@ struct Bytes2 {
 
 Bytes2 bytes_of_layers(const LogSetup& s, const Layers& layers) {
   Bytes2 sum;
-  for (const LayerGroup& g : s.model.layers) {
+  std::vector<i64> held = stage_layers(s.model, 0, s.d.pp, Stages::spread);
+  for (std::size_t i = 0; i < held.size(); ++i) {
+    const LayerGroup& g = s.model.layers[i];
     if (!serves(layers, g)) continue;
-    double copies = double(stage_layers(g.count, 0, s.d.pp)) * rank_share(g.attention, s.d.attention_tp());
+    double copies = double(held[i]) * rank_share(g.attention, s.d.attention_tp());
     for (const Part& part : stored(g.attention, 1))
       (part.role == Role::value || part.role == Role::state ? sum.value : sum.key) +=
           copies * bytes_of(Parts{part}, s.d.cache).value;

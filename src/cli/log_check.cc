@@ -304,6 +304,10 @@ LogCheck check_log(const EngineLog& log, LogSetup& setup) {
     if (log.engine != LogEngine::llamacpp) compare_weights(log, setup, check);
     compare_caches(log, setup, check);
   }
+  bool sizes_a_cache =
+      std::any_of(check.rows.begin(), check.rows.end(), [](const Comparison& row) { return row.tie == Tie::exact; });
+  if (!sizes_a_cache && !check.rows.empty())
+    check.notes.push_back("the log gives no size of the KV cache, so none is compared");
   explain_failures(log, setup, check);
   return check;
 }

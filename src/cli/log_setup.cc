@@ -205,7 +205,8 @@ void take_cache(LogSetup& s, const EngineLog& log) {
       both = *found;
     else
       s.assumed.push_back("KV format '" + a.kv_dtype + "' isn't known: taken as " + std::string(both.name));
-  }
+  } else if (s.model.cache_format && s.engine.follows_cache_format)
+    both = *s.model.cache_format;
   s.d.cache.key = s.d.cache.value = both;
 }
 

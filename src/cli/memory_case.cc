@@ -104,12 +104,32 @@ void apply_latent_mode(Model& model, const LoggedMemory& row) {
   }
 }
 
+/// Layers that keep a window or a state, which the columns of a row name but do not describe: what they hold is known
+/// of a catalogue's model alone. A pool that the row is about by itself needs no more than its columns.
+void refuse_undescribed_layers(const LoggedMemory& row) {
+  const std::string kind = lower(row.attention_kind);
+  auto says = [&](std::string_view word) { return kind.find(word) != std::string::npos; };
+  bool states = says("gdn") || says("hybrid") || says("recurrent") || says("mamba") || says("kda") || says("ssm");
+  bool windows = (says("swa") || says("sliding") || says("chunked")) && !row.windows_in_full;
+  auto refuse = [&](std::string_view what) {
+    throw Skip{std::string(what) + " of '" + row.model + "' are not in the row's columns, nor is it in the catalogue"};
+  };
+  if (row.quantity == "recurrent_state_bytes") refuse("the states");
+  if (row.quantity != "kv_bytes_total" && states) refuse("the states");
+  if (row.quantity != "kv_bytes_total" && windows) refuse("the windows");
+  if (row.quantity != "kv_bytes_total") return;
+  bool counts_all_layers = lower(row.engine).rfind("sglang", 0) == 0 && !row.shape.others.empty() && !row.full_layers;
+  if (row.pool == PoolLayers::sliding || (counts_all_layers && row.pool != PoolLayers::full))
+    refuse(windows ? "the windows" : "the layers that keep tokens");
+}
+
 /// The row's model from the catalogue where it describes the same, else from the row's own columns.
 Model model_of_row(const LoggedMemory& row, const Catalog& catalog, std::string* basis) {
   std::optional<Model> model = catalogue_model(row, catalog);
   *basis = model ? "catalogue " + model->id : "the row's shape";
   if (!model) {
     if (!row.shape.known()) throw Skip{"the row states no shape and '" + row.model + "' is not in the catalogue"};
+    refuse_undescribed_layers(row);
     LoggedShape shape = row.shape;
     if (row.full_layers && *row.full_layers < shape.layers) shape.layers = *row.full_layers;
     model = model_of(shape);

@@ -102,6 +102,7 @@ Model from_safetensors(const fs::path& path) {
   if (!is_file(config)) throw InputError{path.string() + ": needs its config.json beside it for the model's shape\n"};
   Model model = from_config(config, model_name(path.parent_path().empty() ? "." : path.parent_path()));
   model.weight_bytes = double(*weights.bytes);
+  if (!weights.error.empty()) model.notes.push_back(weights.error);
   return model;
 }
 

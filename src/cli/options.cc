@@ -370,6 +370,8 @@ Deployment deployment_of(const CacheOptions& cache, const DeploymentOptions& o, 
                          const Engine& engine) {
   Deployment d;
   apply(cache, model, d);
+  bool asked = !cache.kv_dtype.empty() || !cache.k_dtype.empty() || !cache.v_dtype.empty();
+  if (model.cache_format && engine.follows_cache_format && !asked) d.cache.key = d.cache.value = *model.cache_format;
   d.tp = count_of("--tp", o.tp, 1);
   d.pp = count_of("--pp", o.pp, 1);
   d.dp = count_of("--dp", o.dp, 1);

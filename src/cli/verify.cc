@@ -39,6 +39,7 @@ std::string predicted_figure(const Comparison& row) {
   std::string low = figure(row.unit, row.low, row.logged.half_step),
               high = figure(row.unit, row.high, row.logged.half_step);
   if (low == high) return low;
+  if (row.tie == Tie::exact && row.low == 0) return "at most " + high;  // a stage whose room is not logged may bind
   // Whole ranges belong to the interval; what differs little is said once, rounded.
   return row.unit == LoggedUnit::bytes ? figure(row.unit, row.predicted(), 0) : low + " to " + high;
 }

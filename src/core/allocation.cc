@@ -73,7 +73,7 @@ Allocation allocate_exact(const Rank& r, Bytes room) {
 }
 
 /// SGLang: full and sliding layers have a pool each, sized so that the sliding pool has `sliding_ratio` of the full
-/// pool's tokens; recurrent states take their share of the memory first.
+/// pool's tokens; recurrent states take their share of the memory first, and a request is admitted for so many slots.
 Allocation allocate_token_pool(const Rank& r, Bytes room) {
   Allocation a;
   const Engine& engine = r.engine;
@@ -81,13 +81,14 @@ Allocation allocate_token_pool(const Rank& r, Bytes room) {
   double ratio = sliding_ratio(r.types, engine);
   i64 shared = 0;  // tokens
   Bytes cell, state;
+  i64 kept = kept_tokens(FullAttention{}, w.context, r.deployment.eviction);
   for (const CacheType& t : r.types) {
     double share = t.limit > 0 ? ratio : 1;
     cell += double(t.layers) * share * t.per_token();
     state += double(t.layers) * t.constant();
     CacheGroup group{std::string(t.kind), t.layers, 0, 1, t.per_token(), 0, {}};
-    i64 prefix = shared_tokens(t, r, engine.block_tokens);
-    group.per_sequence = double(t.layers) * (t.constant() + share * double(w.context - prefix) * t.per_token());
+    i64 held = t.limit > 0 ? w.context : kept, prefix = std::min(held, shared_tokens(t, r, engine.block_tokens));
+    group.per_sequence = double(t.layers) * (t.constant() + share * double(held - prefix) * t.per_token());
     a.shared += double(t.layers) * double(prefix) * t.per_token();
     shared = std::max(shared, prefix);
     a.per_sequence += group.per_sequence;
@@ -96,13 +97,14 @@ Allocation allocate_token_pool(const Rank& r, Bytes room) {
   Bytes for_states = state.value > 0 ? room * (engine.state_ratio / (1 + engine.state_ratio)) : Bytes{};
   i64 slots = state.value > 0 ? whole(for_states / state) - engine.state_slots : i64(9e18);
   a.max_tokens = cell.value > 0 ? whole(std::floor((room - for_states).value) / cell.value) : 0;
-  i64 own = w.context - shared;
+  i64 own = std::max<i64>(0, kept - shared);
   i64 by_tokens = cell.value == 0 || (own == 0 && a.max_tokens >= shared) ? i64(9e18)
                   : own > 0 ? std::max<i64>(0, a.max_tokens - shared) / own
                             : 0;
-  a.max_sequences = std::max<i64>(0, std::min(by_tokens, slots));
+  i64 by_slots = state.value > 0 ? slots / engine.slots_per_request : slots;
+  a.max_sequences = std::max<i64>(0, std::min(by_tokens, by_slots));
   a.concurrency = double(a.max_sequences);
-  if (cell.value > 0 && by_tokens <= slots && shared == 0) a.concurrency = double(a.max_tokens) / double(w.context);
+  if (cell.value > 0 && by_tokens <= by_slots && shared == 0) a.concurrency = double(a.max_tokens) / double(kept);
   a.used = double(a.max_tokens) * cell + (state.value > 0 ? double(slots + engine.state_slots) * state : Bytes{});
   return a;
 }

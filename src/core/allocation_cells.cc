@@ -21,8 +21,9 @@ namespace {
 Bytes cells_bytes(const Rank& r, i64 sequences, std::vector<CacheGroup>* groups) {
   Bytes sum;
   i64 step = r.engine.block_tokens;
-  i64 tokens = round_up(r.workload.context, step) * sequences;
   for (const CacheType& t : r.types) {
+    i64 seen = t.limit > 0 ? r.workload.context : kept_by(t, r.workload.context, r.deployment);
+    i64 tokens = round_up(seen, step) * sequences;
     double cells = t.grows() ? double(cells_of(t, r.deployment, r.engine, tokens, sequences)) : 0;
     // a rejected draft is undone from snapshots of the state
     double copies = double(sequences * (t.cross_tokens > 0 ? 1 : 1 + r.deployment.draft_tokens));

@@ -28,6 +28,7 @@ Parts ChunkedAttention::stored(i64 tokens) const { return keys_and_values(heads,
 Flops ChunkedAttention::flops(i64 tokens) const { return score_flops(heads, std::min(tokens, chunk)); }
 
 Parts LatentAttention::stored(i64 tokens) const {
+  if (expanded) return keys_and_values(heads_expanded(), tokens);
   double t = double(tokens);
   Parts parts = {{Role::latent, t * double(kv_lora_rank + rope_dim), kv_lora_rank + rope_dim}};
   if (indexer && indexer->head_dim > 0)
@@ -36,7 +37,7 @@ Parts LatentAttention::stored(i64 tokens) const {
 }
 
 Parts LatentAttention::moved(i64 tokens) const {
-  if (!indexer) return stored(tokens);
+  if (!indexer || expanded) return stored(tokens);
   Parts parts = stored(std::min(tokens, indexer->top_k));
   parts.part[1] = {Role::index, double(tokens) * double(indexer->head_dim),
                    indexer->head_dim};  // the whole index is scanned
@@ -44,6 +45,7 @@ Parts LatentAttention::moved(i64 tokens) const {
 }
 
 Flops LatentAttention::flops(i64 tokens) const {
+  if (expanded) return score_flops(heads_expanded(), tokens);
   i64 attended = indexer ? std::min(tokens, indexer->top_k) : tokens;
   double scan = indexer ? 2.0 * double(indexer->heads * indexer->head_dim) * double(tokens) : 0;
   return {2.0 * double(query_heads) * double(2 * kv_lora_rank + rope_dim) * double(attended) + scan};

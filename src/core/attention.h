@@ -99,11 +99,13 @@ struct LatentAttention {
   i64 value_dim = 0;
   i64 q_lora_rank = 0;  ///< 0: queries are projected directly
   std::optional<Indexer> indexer;
+  bool expanded = false;  ///< cached as keys and values of every head: GGUF files from before llama.cpp kept latents
   static constexpr std::string_view name = "mla";
   Parts stored(i64 tokens) const;
   Parts moved(i64 tokens) const;
   Flops flops(i64 tokens) const;
-  i64 shards() const { return 1; }
+  i64 shards() const { return expanded ? query_heads : 1; }
+  Heads heads_expanded() const { return {query_heads, query_heads, nope_dim + rope_dim, value_dim}; }
   bool operator==(const LatentAttention&) const = default;
 };
 

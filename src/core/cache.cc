@@ -26,13 +26,6 @@ bool is_windowed(const Attention& a) {
   return std::holds_alternative<SlidingAttention>(a) || std::holds_alternative<ChunkedAttention>(a);
 }
 
-/// One f32 score per kept token and KV head: what H2O keeps beside the cache.
-Bytes score_bytes(const LayerGroup& group, i64 kept, const Eviction& eviction) {
-  if (eviction.kind != EvictionKind::heavy_hitters || !is_growing(group.attention)) return {};
-  const Heads* heads = heads_of(group.attention);
-  return {4.0 * double(kept) * double(heads ? heads->kv : 1)};
-}
-
 template <class Predicate>
 Bytes one_token(const Model& model, const Deployment& deployment, Predicate grows) {
   Bytes sum;
@@ -62,15 +55,22 @@ i64 kept_tokens(const Attention& attention, i64 tokens, const Eviction& eviction
   return std::min(tokens, std::max<i64>(budget, 1));
 }
 
+Bytes score_bytes(const Attention& attention, i64 kept, const Eviction& eviction) {
+  if (eviction.kind != EvictionKind::heavy_hitters || !is_growing(attention)) return {};
+  return {4.0 * double(kept) * double(shards(attention))};
+}
+
 Bytes layer_stored(const LayerGroup& group, i64 tokens, const Deployment& deployment) {
   if (group.shares_kv) return {};
   i64 kept = kept_tokens(group.attention, tokens, deployment.eviction);
-  return bytes_of(stored(group.attention, kept), deployment.cache) + score_bytes(group, kept, deployment.eviction);
+  return bytes_of(stored(group.attention, kept), deployment.cache) +
+         score_bytes(group.attention, kept, deployment.eviction);
 }
 
 Bytes layer_moved(const LayerGroup& group, i64 tokens, const Deployment& deployment) {
   i64 kept = kept_tokens(group.attention, tokens, deployment.eviction);
-  return bytes_of(moved(group.attention, kept), deployment.cache) + score_bytes(group, kept, deployment.eviction);
+  return bytes_of(moved(group.attention, kept), deployment.cache) +
+         score_bytes(group.attention, kept, deployment.eviction);
 }
 
 Bytes sequence_cache(const Model& model, i64 tokens, const Deployment& deployment) {
@@ -91,6 +91,43 @@ Bytes state_per_sequence(const Model& model, const Deployment& deployment) {
   return one_token(model, deployment, [](const Attention& a) { return !is_growing(a) && !is_windowed(a); });
 }
 
-i64 stage_layers(i64 count, i64 stage, i64 pp) { return count * (stage + 1) / pp - count * stage / pp; }
+namespace {
+
+/// Layers before stage `stage`: of `left` that do not divide, one goes to each of the stages before the last one.
+i64 layers_before(i64 layers, i64 stage, i64 pp) {
+  i64 left = layers % pp, first_with_more = pp - 1 - left;
+  return layers / pp * stage + std::clamp<i64>(stage - first_with_more, 0, left);
+}
+
+/// Layers of each group among the first `count` of all, when the groups alternate as evenly as they can.
+std::vector<i64> among_first(const Model& model, i64 all, i64 count) {
+  std::vector<i64> taken(model.layers.size());
+  for (i64 layer = 1; layer <= count; ++layer) {
+    std::size_t next = 0;
+    auto behind = [&](std::size_t i) { return model.layers[i].count * layer - taken[i] * all; };
+    for (std::size_t i = 1; i < taken.size(); ++i)
+      if (behind(i) > behind(next)) next = i;
+    ++taken[next];
+  }
+  return taken;
+}
+
+}  // namespace
+
+Stages stages_of(const Engine& engine) { return engine.layout == Layout::paged ? Stages::inner : Stages::spread; }
+
+std::vector<i64> stage_layers(const Model& model, i64 stage, i64 pp, Stages stages) {
+  std::vector<i64> held;
+  i64 all = 0;
+  for (const LayerGroup& g : model.layers) {
+    held.push_back(g.count * (stage + 1) / pp - g.count * stage / pp);
+    all += g.count;
+  }
+  if (pp == 1 || stages == Stages::spread) return held;
+  std::vector<i64> before = among_first(model, all, layers_before(all, stage, pp));
+  held = among_first(model, all, layers_before(all, stage + 1, pp));
+  for (std::size_t i = 0; i < held.size(); ++i) held[i] -= before[i];
+  return held;
+}
 
 }  // namespace kvroof

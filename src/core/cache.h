@@ -5,7 +5,10 @@
 // These are ideal bytes; what an engine allocates for them is in allocation.h.
 #pragma once
 
+#include <vector>
+
 #include "core/deployment.h"
+#include "core/engine.h"
 #include "core/model.h"
 
 namespace kvroof {
@@ -18,6 +21,9 @@ double rank_share(const Attention& attention, i64 tp);
 
 /// Tokens a layer keeps of `tokens` seen, after eviction. Windows and states are untouched by it.
 i64 kept_tokens(const Attention& attention, i64 tokens, const Eviction& eviction);
+
+/// One f32 score per kept token and KV head: what H2O keeps beside the cache of a layer.
+Bytes score_bytes(const Attention& attention, i64 kept, const Eviction& eviction);
 
 /// Stored bytes of one layer of the group, one sequence, all heads; 0 when it shares another layer's.
 Bytes layer_stored(const LayerGroup& group, i64 tokens, const Deployment& deployment);
@@ -33,7 +39,12 @@ Bytes cache_per_token_within_windows(const Model& model, const Deployment& deplo
 /// Constant part of one sequence: recurrent states and cross-attention.
 Bytes state_per_sequence(const Model& model, const Deployment& deployment);
 
-/// Layers of `count` that stage `stage` of `pp` holds; sums to count over the stages.
-i64 stage_layers(i64 count, i64 stage, i64 pp);
+/// How layers that do not divide by the stages are laid out. spread: evenly. inner: vLLM's get_pp_indices gives one
+/// more to the stages before the last, which holds the head.
+enum class Stages { spread, inner };
+Stages stages_of(const Engine& engine);
+/// Layers of each group that stage `stage` of `pp` holds; over the stages they sum to the groups' counts. Groups do not
+/// say how they alternate, so each is taken to run evenly through the model.
+std::vector<i64> stage_layers(const Model& model, i64 stage, i64 pp, Stages stages);
 
 }  // namespace kvroof

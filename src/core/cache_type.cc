@@ -52,12 +52,13 @@ CacheType cache_type(const LayerGroup& group, i64 layers, const CacheFormats& gi
       case Role::state: type.state += bytes; break;
     }
   }
+  type.score = share * score_bytes(attention, 1, d.eviction);
   return type;
 }
 
 bool alike(const CacheType& a, const CacheType& b) {
   return a.kind == b.kind && a.limit == b.limit && a.cross_tokens == b.cross_tokens && a.key == b.key &&
-         a.value == b.value && a.index == b.index && a.conv == b.conv && a.state == b.state;
+         a.value == b.value && a.index == b.index && a.score == b.score && a.conv == b.conv && a.state == b.state;
 }
 
 /// The layers of a draft head cache as the model's own growing layers do.
@@ -82,16 +83,20 @@ CacheFormats formats_in(const Engine& engine, const Model& model, const Deployme
   if (d.states_given) return formats;
   if (engine.conv) formats.conv = *engine.conv;
   if (engine.state) formats.state = keeps_f32_states(engine, model) ? format("f32") : *engine.state;
+  // llama.cpp's states are f32 whatever the config says
+  if (model.state_format && engine.layout != Layout::cells) formats.state = *model.state_format;
   return formats;
 }
 
 std::vector<CacheType> cache_types(const Model& model, const Deployment& d, const Engine& engine, i64 stage) {
   CacheFormats formats = formats_in(engine, model, d);
   std::vector<CacheType> types;
-  for (const LayerGroup& group : model.layers) {
+  std::vector<i64> held = stage_layers(model, stage, d.pp, stages_of(engine));
+  for (std::size_t i = 0; i < model.layers.size(); ++i) {
+    const LayerGroup& group = model.layers[i];
     if (std::holds_alternative<NoAttention>(group.attention)) continue;
     if (group.shares_kv && !engine.unshares_kv) continue;
-    CacheType type = cache_type(group, stage_layers(group.count, stage, d.pp), formats, d, engine);
+    CacheType type = cache_type(group, held[i], formats, d, engine);
     if (type.layers == 0) continue;
     auto found = std::find_if(types.begin(), types.end(), [&](const CacheType& t) { return alike(t, type); });
     if (found == types.end())

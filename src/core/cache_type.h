@@ -16,13 +16,14 @@ struct CacheType {
   std::string_view kind;
   i64 layers = 0;
   Bytes key, value, index;  ///< one token of one layer on this rank, a latent counts as key; cross: all its tokens
+  Bytes score;              ///< one token's beside them, where an eviction policy keeps one
   Bytes conv, state;        ///< one sequence of one layer on this rank
   i64 limit = 0;            ///< window or chunk; 0 when it grows without end
   bool is_chunk = false;
   i64 cross_tokens = 0;
 
   bool grows() const { return cross_tokens == 0 && key.value > 0; }
-  Bytes per_token() const { return grows() ? key + value + index : Bytes{}; }
+  Bytes per_token() const { return grows() ? key + value + index + score : Bytes{}; }
   Bytes constant() const { return conv + state + (cross_tokens > 0 ? key + value : Bytes{}); }
 };
 

@@ -30,7 +30,9 @@ constexpr Format table[] = {
     {"nvfp4", 16, 9, 0, Arithmetic::fp4, "one fp8 scale per 16"},
     {"int4", 128, 68, 0, Arithmetic::bf16, "groups of 128 with fp16 scale and zero"},
     {"int4_g32", 32, 18, 0, Arithmetic::bf16, "groups of 32 with one fp16 scale (compressed-tensors pack-quantized)"},
+    {"int4_sym", 128, 66, 0, Arithmetic::bf16, "groups of 128 with one fp16 scale (compressed-tensors, symmetric)"},
     {"nf4", 64, 36, 0, Arithmetic::bf16, "bitsandbytes: one f32 absmax per 64"},
+    {"nf4_double", 16384, 8452, 0, Arithmetic::bf16, "bitsandbytes: absmax per 64 in 8 bits, one f32 per 256 of them"},
     {"awq", 256, 133, 0, Arithmetic::bf16, "groups of 128 with fp16 scale and 4-bit zero (AWQ, GPTQ)"},
 };
 

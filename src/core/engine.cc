@@ -12,6 +12,7 @@ std::vector<Problem> problems(const Engine& engine) {
   if (engine.expert_hidden_tile < 1) found.push_back({"expert_hidden_tile", "must be at least 1", ""});
   if (engine.expert_width_tile < 1) found.push_back({"expert_width_tile", "must be at least 1", ""});
   if (!(engine.k_quants > 0 && engine.k_quants <= 1)) found.push_back({"k_quants", "must lie in (0, 1]", ""});
+  if (engine.slots_per_request < 1) found.push_back({"slots_per_request", "must be at least 1", ""});
   if (engine.state_ratio < 0) found.push_back({"state_ratio", "must not be negative", ""});
   return found;
 }

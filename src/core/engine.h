@@ -54,6 +54,8 @@ struct Engine {
   double sliding_ratio = 1;             ///< SGLang: tokens of the sliding pool per token of the full pool
   double state_ratio = 0;               ///< SGLang: memory of states per memory of KV
   i64 state_slots = 0;                  ///< slots beyond the requests' own
+  i64 slots_per_request = 1;            ///< SGLang: slots of states that stand behind each request it runs
+  bool follows_cache_format = false;    ///< takes the KV format a checkpoint asks for by itself
   std::string since;                    ///< month its first version came out, `2026-05`
   bool full_windows = false;            ///< windowed layers keep every token
   bool windows_in_16_bit = false;       ///< windowed layers stay f16 whatever the cache's format

@@ -79,12 +79,13 @@ Bytes expert_padding(const Model& m, const Deployment& d, const Engine& e, i64 s
   const Format& f = format_of(m, d, WeightRole::expert);
   if (!(f == format("mxfp4"))) return {};
   Bytes sum;
-  for (const LayerGroup& g : m.layers)
-    if (const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward)) {
+  std::vector<i64> held = stage_layers(m, stage, d.pp, stages_of(e));
+  for (std::size_t i = 0; i < m.layers.size(); ++i)
+    if (const auto* moe = std::get_if<MoeFeedForward>(&m.layers[i].feed_forward)) {
       i64 hidden = moe->expert_hidden > 0 ? moe->expert_hidden : m.hidden, width = ceil_div(moe->width, d.tp);
       double added = double(round_up(hidden, e.expert_hidden_tile)) * double(round_up(width, e.expert_width_tile)) -
                      double(hidden) * double(width);
-      double matrices = double(moe->matrices * moe->experts * stage_layers(g.count, stage, d.pp));
+      double matrices = double(moe->matrices * moe->experts * held[i]);
       sum += f.size(matrices * added, 1 << 20);
     }
   return sum;

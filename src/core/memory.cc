@@ -41,6 +41,7 @@ const Format& embedding_format(const Model& model, const Deployment& deployment)
 const Format& format_of(const Model& model, const Deployment& deployment, WeightRole role) {
   if (role == WeightRole::embedding) return embedding_format(model, deployment);
   if (deployment.weights) return *deployment.weights;
+  if (role == WeightRole::attention && model.weights.attention) return *model.weights.attention;
   return role == WeightRole::expert ? model.weights.experts : model.weights.linears;
 }
 
@@ -58,10 +59,12 @@ double split_share(Split split, const Attention& attention, const Deployment& d)
 
 namespace {
 
-Bytes unscaled_weights(const Model& model, const Deployment& d, i64 stage) {
+Bytes unscaled_weights(const Model& model, const Deployment& d, i64 stage, Stages stages) {
   Bytes sum = embedding_bytes(model, d, stage);
-  for (const LayerGroup& g : model.layers) {
-    double layers = double(stage_layers(g.count, stage, d.pp));
+  std::vector<i64> held = stage_layers(model, stage, d.pp, stages);
+  for (std::size_t i = 0; i < model.layers.size(); ++i) {
+    const LayerGroup& g = model.layers[i];
+    double layers = double(held[i]);
     Bytes layer = sized(double(small_weights(model, g)), model.weights.embeddings);
     for (const Linear& l : linears(model, g))
       layer += sized(double(l.parameters) * split_share(l.split, g.attention, d), format_of(model, d, l.role));
@@ -75,17 +78,17 @@ Bytes unscaled_weights(const Model& model, const Deployment& d, i64 stage) {
 }  // namespace
 
 Bytes loaded_weights(const Model& model, const Deployment& d, const Engine& e, i64 stage) {
-  return rank_weights(model, d, stage) + expert_padding(model, d, e, stage) + rotary_tables(model, e);
+  return rank_weights(model, d, stage, stages_of(e)) + expert_padding(model, d, e, stage) + rotary_tables(model, e);
 }
 
 double checkpoint_scale(const Model& model, const Deployment& deployment) {
   if (!model.weight_bytes || deployment.weights) return 1;
-  Bytes shapes = unscaled_weights(model, {}, 0);
+  Bytes shapes = unscaled_weights(model, {}, 0, Stages::spread);
   return shapes.value > 0 ? *model.weight_bytes / shapes.value : 1;
 }
 
-Bytes rank_weights(const Model& model, const Deployment& d, i64 stage) {
-  return checkpoint_scale(model, d) * unscaled_weights(model, d, stage);
+Bytes rank_weights(const Model& model, const Deployment& d, i64 stage, Stages stages) {
+  return checkpoint_scale(model, d) * unscaled_weights(model, d, stage, stages);
 }
 
 Bytes all_weights(const Model& model, const Deployment& deployment) {

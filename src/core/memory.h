@@ -31,7 +31,7 @@ struct Memory {
 
 /// Bytes of the weights one rank of the stage holds. Norms, biases and embeddings keep the checkpoint's
 /// 16-bit format; `weights` of the deployment replaces linears and experts.
-Bytes rank_weights(const Model& model, const Deployment& deployment, i64 stage);
+Bytes rank_weights(const Model& model, const Deployment& deployment, i64 stage, Stages stages = Stages::spread);
 /// What an engine has loaded on a rank: the weights, padded as its kernels want them, and its rotary tables.
 Bytes loaded_weights(const Model& model, const Deployment& deployment, const Engine& engine, i64 stage);
 /// Exact bytes of the checkpoint over those of its shapes and formats: a file mixes formats ("Q4_K_M").

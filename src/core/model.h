@@ -78,6 +78,7 @@ struct WeightFormats {
   Format linears = format("bf16");
   Format experts = format("bf16");
   Format embeddings = format("bf16");  ///< input embedding and head; norms and biases too
+  std::optional<Format> attention;     ///< the projections around attention, where they are not as the linears
   bool operator==(const WeightFormats&) const = default;
 };
 
@@ -98,6 +99,8 @@ struct Model {
   i64 other_weights = 0;        ///< parameters read each step that no other field explains
   WeightFormats weights;
   std::optional<double> weight_bytes;  ///< of the checkpoint, exact, where its files were read
+  std::optional<Format> cache_format;  ///< of keys and values, as the checkpoint asks; some engines follow
+  std::optional<Format> state_format;  ///< of recurrent states, as the config asks
   std::vector<LayerGroup> layers;
   std::optional<i64> published_parameters;
   bool published_exact = false;  ///< published to the last digit, not a nominal size

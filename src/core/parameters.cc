@@ -45,6 +45,7 @@ void add_latent_linears(std::vector<Linear>& out, const Model& m, const LatentAt
 void add_attention_linears(std::vector<Linear>& out, const Model& m, const LayerGroup& g) {
   if (const Heads* heads = heads_of(g.attention)) add_head_linears(out, m, g, *heads);
   if (const LatentAttention* mla = std::get_if<LatentAttention>(&g.attention)) add_latent_linears(out, m, *mla);
+  for (Linear& linear : out) linear.role = WeightRole::attention;
   if (const RecurrentState* state = std::get_if<RecurrentState>(&g.attention))
     out.push_back(dense("mixer", Split::query_heads, state->weights));
 }

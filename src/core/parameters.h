@@ -14,7 +14,7 @@
 namespace kvroof {
 
 /// Which of a checkpoint's formats a matrix is stored in.
-enum class WeightRole { linear, expert, embedding };
+enum class WeightRole { linear, attention, expert, embedding };
 
 /// How tensor parallelism splits a matrix: by query heads, by KV heads (replicated past them), by columns
 /// or rows of the feed-forward, or not at all (MLA's down projections, routers).

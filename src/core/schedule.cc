@@ -19,7 +19,7 @@ Schedule::Schedule(const Model& model, const Device& device, const Deployment& d
       d_(deployment),
       engine_(engine),
       scale_(checkpoint_scale(model, deployment)),
-      resident_weights_(rank_weights(model, deployment, 0)) {
+      resident_weights_(rank_weights(model, deployment, 0, stages_of(engine))) {
   const Achievable& a = device.achievable;
   double layers = double(model.layer_count()), moe_layers = 0;
   dense_.reserve(10 * model.layers.size());
