@@ -100,6 +100,16 @@ class Rewriter {
     if (before != after) result_.changes.push_back({int(line) + 1, command, before, after});
   }
 
+  /// A page asks; it doesn't write. Only a chart goes to a file, and `report` writes that.
+  void refuse_to_write(const std::vector<std::string>& arguments) const {
+    constexpr std::string_view writing[] = {"--out", "--update", "--rows", "--save", "--record", "--into", "--also"};
+    for (const std::string& a : arguments) {
+      bool out = a.starts_with("-o") && !a.starts_with("--");
+      if (out || std::find(std::begin(writing), std::end(writing), a.substr(0, a.find('='))) != std::end(writing))
+        fail("'" + a + "' writes a file; a page only asks");
+    }
+  }
+
   /// Words as a shell would part them; what a shell would do more than that is refused.
   std::vector<std::string> words(const std::string& command) const {
     std::vector<std::string> found;
@@ -163,7 +173,9 @@ class Rewriter {
         copy();
         continue;
       }
-      std::string text = answer(words(*command), "", true).text, before;
+      std::vector<std::string> arguments = words(*command);
+      refuse_to_write(arguments);
+      std::string text = answer(arguments, "", true).text, before;
       std::size_t at = next_;
       copy();
       while (next_ < lines_.size() && !is_fence(lines_[next_]) && !lines_[next_].starts_with("$ "))
@@ -183,6 +195,7 @@ class Rewriter {
     std::string name = definition.substr(1, space - 1);
     if (name.empty() || space == definition.size()) fail("expected $NAME and a command");
     quoted_[name] = words(definition.substr(space + 1));
+    refuse_to_write(quoted_[name]);
     copy();
   }
 
@@ -218,6 +231,7 @@ class Rewriter {
       fail("-o: '" + file + "' should be an .svg beside the page");
     for (const auto& [name, svg] : result_.charts)
       if (name == file) fail(file + " is drawn twice");
+    refuse_to_write(arguments);
     std::string svg = answered(arguments, "svg");
     std::size_t from = svg.find("<title>") + 7, to = svg.find("</title>");
     result_.charts.emplace_back(file, svg);
@@ -227,6 +241,7 @@ class Rewriter {
   /// The answer as Markdown, its headings below the page's own.
   std::string tables(const std::vector<std::string>& arguments, const std::string& command,
                      const std::string& section) {
+    refuse_to_write(arguments);
     std::string text = "`kvroof " + command + "`\n\n";
     bool shown = section.empty(), found = shown;
     for (const std::string& line : lines_in(answered(arguments, "markdown"))) {
@@ -255,9 +270,7 @@ class Rewriter {
     Json::json_pointer pointer;
     try {
       pointer = Json::json_pointer(name.substr(slash));
-    } catch (const Json::exception&) {
-      fail("'" + name.substr(slash) + "' is not a path such as /at/0/bytes");
-    }
+    } catch (const Json::exception&) { fail("'" + name.substr(slash) + "' is not a path such as /at/0/bytes"); }
     if (!json->second.contains(pointer) || !json->second[pointer].is_number())
       fail("the answer has no number at " + name.substr(slash));
     return json->second[pointer].get<double>();
@@ -272,7 +285,8 @@ class Rewriter {
       from = to + 1;
     }
     bool quotient = parts.size() == 4 && parts[1] == ":";
-    if (parts.size() != 2 && !quotient) fail("'" + wanted + "' is not $NAME/PATH UNIT, or $NAME/PATH : $NAME/PATH UNIT");
+    if (parts.size() != 2 && !quotient)
+      fail("'" + wanted + "' is not $NAME/PATH UNIT, or $NAME/PATH : $NAME/PATH UNIT");
     double value = figure(parts[0]);
     if (quotient) value /= figure(parts[2]);
     std::string names;
@@ -292,7 +306,8 @@ class Rewriter {
     std::size_t from = 0;
     for (std::size_t at; (at = line.find("<!-- $", from)) != std::string::npos;) {
       std::size_t closed = line.find("-->", at), end = line.find(end_mark, at);
-      if (closed == std::string::npos || end == std::string::npos) fail(fmt::format("no {} follows on this line", end_mark));
+      if (closed == std::string::npos || end == std::string::npos)
+        fail(fmt::format("no {} follows on this line", end_mark));
       std::string wanted = trimmed(line.substr(at + 5, closed - at - 5));
       std::string before = line.substr(closed + 3, end - closed - 3), after = quotation(wanted);
       changed(next_, wanted, before + "\n", after + "\n");
