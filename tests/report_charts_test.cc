@@ -26,7 +26,8 @@ struct Text {
 
 std::string plain(std::string text) {
   for (auto [mark, letter] : {std::pair("&lt;", "<"), {"&gt;", ">"}, {"&quot;", "\""}, {"&amp;", "&"}})
-    for (std::size_t at; (at = text.find(mark)) != std::string::npos;) text.replace(at, std::string(mark).size(), letter);
+    for (std::size_t at; (at = text.find(mark)) != std::string::npos;)
+      text.replace(at, std::string(mark).size(), letter);
   return text;
 }
 

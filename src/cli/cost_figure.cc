@@ -29,8 +29,9 @@ Chart cost(FigureRequest& request) {
       request.left_out.push_back(fmt::format("{}: its price is not known", devices_name(c)));
       continue;
     }
-    Series s{.name = names[i],
-             .label = fmt::format("{}, {}/h", names[i], money(c.device.price->dollars_per_hour * double(c.d.devices())))};
+    Series s{
+        .name = names[i],
+        .label = fmt::format("{}, {}/h", names[i], money(c.device.price->dollars_per_hour * double(c.d.devices())))};
     Memory memory = c.memory();
     std::vector<i64> batches = batches_of(request, c);
     for (i64 batch : batches) {

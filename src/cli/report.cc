@@ -54,9 +54,7 @@ Said ask(const std::vector<std::string>& arguments, bool messages) {
   return {exit_code, std::move(said).str()};
 }
 
-std::string read_or_empty(const std::string& path) {
-  return fs::exists(path) ? read_text_file(path, "a file") : "";
-}
+std::string read_or_empty(const std::string& path) { return fs::exists(path) ? read_text_file(path, "a file") : ""; }
 
 /// A file of the report as it should be, and what of it changes.
 struct Kept {
@@ -101,9 +99,9 @@ std::string estimates_csv(const std::string& scenarios) {
     if (!a.error.empty()) throw InputError{error_at(file, s, a.error)};
     for (std::size_t i = 0; i < judged().size(); ++i)
       if (a.figures[i])
-        text += fmt::format("{},{},{}\n", csv_field(s.name), judged()[i].key,
-                            judged()[i].exact() ? fmt::format("{:.0f}", *a.figures[i])
-                                                : fmt::format("{:.9g}", *a.figures[i]));
+        text += fmt::format(
+            "{},{},{}\n", csv_field(s.name), judged()[i].key,
+            judged()[i].exact() ? fmt::format("{:.0f}", *a.figures[i]) : fmt::format("{:.9g}", *a.figures[i]));
   }
   return text;
 }
@@ -119,7 +117,8 @@ class Report {
     for (const auto& [name, svg] : now.charts) {
       std::string path = (folder / name).string();
       for (const Kept& k : kept_)
-        if (k.path == path && k.after != svg) throw InputError{page + ": another page draws a different " + name + "\n"};
+        if (k.path == path && k.after != svg)
+          throw InputError{page + ": another page draws a different " + name + "\n"};
       kept_.push_back({path, read_or_empty(path), svg, {}});
       shown.charts[name] = svg;
     }
@@ -159,7 +158,8 @@ void show(const std::string& before, const std::string& after) {
     constexpr std::size_t shown = 12, columns = 160;
     std::size_t end = lines.size() - last;
     for (std::size_t i = first; i < std::min(end, first + shown); ++i)
-      std::cout << "  " << sign << " " << lines[i].substr(0, columns) << (lines[i].size() > columns ? " ..." : "") << "\n";
+      std::cout << "  " << sign << " " << lines[i].substr(0, columns) << (lines[i].size() > columns ? " ..." : "")
+                << "\n";
     if (end > first + shown) std::cout << "  " << sign << " ... and " << end - first - shown << " more lines\n";
   };
   side('-', a);

@@ -86,7 +86,8 @@ std::string section(const ReportPage& page, const std::vector<ReportPage>& pages
   });
   // A picture alone in its paragraph is a block of its own.
   html = replaced(html, "<p><div", "</div></p>", [](const std::string& e) { return e.substr(3, e.size() - 7); });
-  html = replaced(html, "<table>", "</table>", [](const std::string& e) { return "<div class=\"wide\">" + e + "</div>"; });
+  html =
+      replaced(html, "<table>", "</table>", [](const std::string& e) { return "<div class=\"wide\">" + e + "</div>"; });
   return fmt::format("<section id=\"{}\">\n{}</section>\n", escaped(anchor_of(page.name)), html);
 }
 
