@@ -59,7 +59,7 @@ TEST_CASE("a scenario's schema has the options of estimate, and the words of bud
   const Json& properties = schema["definitions"]["scenario"]["properties"];
   OptionReader reader;
   CHECK(reader.options().size() > 30);
-  for (const OptionInfo& option : reader.options()) CHECK(properties.contains(option.longs[0]));
+  for (const Option& option : reader.options()) CHECK(properties.contains(option.longs[0]));
   CHECK(properties.size() == reader.options().size() + std::size(scenario_keys));
   CHECK(schema["definitions"]["scenario"]["required"] == Json({"name", "model", "hardware"}));
   for (const Judged& j : judged()) {

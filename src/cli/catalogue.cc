@@ -1,7 +1,6 @@
 // `kvroof models | hardware | engines`: what the catalogue holds, with sources.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
@@ -155,23 +154,23 @@ int lint(const Catalog& catalog) {
 using Lister = Document (*)(const Catalog&);
 
 /// list, show NAME (or NAME alone) and, for models, lint.
-void add_listing(CLI::App& app, int& exit_code, const char* what, Lister list,
+void add_listing(CommandLine& line, const char* what, Lister list,
                  Document (*show)(const Catalog&, const std::string&)) {
   auto o = std::make_shared<ListOptions>();
   bool models = std::string(what) == "models";
-  app.add_option("action", o->action, models ? "list (default), show NAME, or lint" : "list (default) or show NAME")
-      ->option_text("ACTION");
-  app.add_option("name", o->name, "an id or alias")->option_text("NAME");
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  describe(app, fmt::format("  kvroof {0}\n  kvroof {0} show {1}\n", what,
-                            models                            ? "llama-3.1-8b"
-                            : std::string(what) == "hardware" ? "h100-sxm"
-                                                              : "vllm"));
-  app.callback([o, &exit_code, list, show, models] {
+  line.option("action", &o->action, models ? "list (default), show NAME, or lint" : "list (default) or show NAME")
+      .metavar("ACTION");
+  line.option("name", &o->name, "an id or alias").metavar("NAME");
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.examples = fmt::format("  kvroof {0}\n  kvroof {0} show {1}\n", what,
+                              models                            ? "llama-3.1-8b"
+                              : std::string(what) == "hardware" ? "h100-sxm"
+                                                                : "vllm");
+  line.run = [o, list, show, models] {
     Catalog catalog = catalog_of(o->catalog);
     if (o->action == "lint" && models) {
-      exit_code = lint(catalog);
+      return lint(catalog);
     } else if (o->action == "list") {
       print(list(catalog), o->output);
     } else if (o->action == "show") {
@@ -180,7 +179,8 @@ void add_listing(CLI::App& app, int& exit_code, const char* what, Lister list,
     } else {
       print(show(catalog, o->action), o->output);
     }
-  });
+    return 0;
+  };
 }
 
 Document show_model(const Catalog& catalog, const std::string& name) {
@@ -302,8 +302,8 @@ Document show_engine(const Catalog& catalog, const std::string& name) {
 
 }  // namespace
 
-void add_models(CLI::App& app, int& exit_code) { add_listing(app, exit_code, "models", list_models, show_model); }
-void add_hardware(CLI::App& app, int& exit_code) { add_listing(app, exit_code, "hardware", list_devices, show_device); }
-void add_engines(CLI::App& app, int& exit_code) { add_listing(app, exit_code, "engines", list_engines, show_engine); }
+void add_models(CommandLine& line) { add_listing(line, "models", list_models, show_model); }
+void add_hardware(CommandLine& line) { add_listing(line, "hardware", list_devices, show_device); }
+void add_engines(CommandLine& line) { add_listing(line, "engines", list_engines, show_engine); }
 
 }  // namespace kvroof

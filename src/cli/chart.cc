@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <iostream>
@@ -144,32 +143,30 @@ int run(const ChartOptions& o) {
 
 }  // namespace
 
-void add_chart(CLI::App& app, int& exit_code) {
+void add_chart(CommandLine& line) {
   auto o = std::make_shared<ChartOptions>();
-  describe(app,
-           "  kvroof chart list\n"
-           "  kvroof chart kv-vs-context -o kv.svg\n"
-           "  kvroof chart throughput-vs-batch --models llama-3.1-70b --on h100-sxm,mi300x -o speed.svg\n"
-           "  kvroof chart kv-by-kind --models qwen3-32b --kv-dtype bf16,fp8,q4_0 --format csv\n\n"
-           "Without --tp a model gets the fewest devices it fits on. One SVG serves light and dark.");
-  app.add_option("name", o->name, "which chart, or 'list'")->required()->option_text("NAME");
-  app.add_option("--models", o->models, "models, or files of models (default: the chart's own choice)")
-      ->option_text("MODEL[,...]");
-  app.add_option("--on", o->devices, "devices (default: the chart's own choice)")->option_text("HARDWARE[,...]");
-  app.add_option("--context", o->context, "cached tokens of one sequence, or a list")->option_text("TOKENS[,...]");
-  app.add_option("--batch", o->batch, "sequences decoded together, or a list")->option_text("N[,...]");
-  app.add_option("--weights", o->weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...")
-      ->option_text("FORMAT");
-  app.add_option("--measured", o->tables, "tables of measured figures, for the chart 'validation'")
-      ->option_text("FILE...");
-  app.add_option("--format", o->format, "svg, png, csv or json (default: as the file's name ends, else svg)")
-      ->check(CLI::IsMember({"svg", "png", "csv", "json"}))
-      ->option_text("FORMAT");
-  app.add_option("-o,--out", o->file, "write to this file instead of stdout")->option_text("FILE");
-  add_options(app, o->layout);
-  add_options(app, o->cache);
-  add_options(app, o->catalog);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof chart list\n"
+      "  kvroof chart kv-vs-context -o kv.svg\n"
+      "  kvroof chart throughput-vs-batch --models llama-3.1-70b --on h100-sxm,mi300x -o speed.svg\n"
+      "  kvroof chart kv-by-kind --models qwen3-32b --kv-dtype bf16,fp8,q4_0 --format csv\n\n"
+      "Without --tp a model gets the fewest devices it fits on. One SVG serves light and dark.";
+  line.option("name", &o->name, "which chart, or 'list'").required().metavar("NAME");
+  line.option("--models", &o->models, "models, or files of models (default: the chart's own choice)")
+      .metavar("MODEL[,...]");
+  line.option("--on", &o->devices, "devices (default: the chart's own choice)").metavar("HARDWARE[,...]");
+  line.option("--context", &o->context, "cached tokens of one sequence, or a list").metavar("TOKENS[,...]");
+  line.option("--batch", &o->batch, "sequences decoded together, or a list").metavar("N[,...]");
+  line.option("--weights", &o->weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...").metavar("FORMAT");
+  line.option("--measured", &o->tables, "tables of measured figures, for the chart 'validation'").metavar("FILE...");
+  line.option("--format", &o->format, "svg, png, csv or json (default: as the file's name ends, else svg)")
+      .one_of({"svg", "png", "csv", "json"})
+      .metavar("FORMAT");
+  line.option("-o,--out", &o->file, "write to this file instead of stdout").metavar("FILE");
+  add_options(line, o->layout);
+  add_options(line, o->cache);
+  add_options(line, o->catalog);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

@@ -2,7 +2,6 @@
 // what? With --against two catalogues are compared instead, the way a pull request is.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -158,31 +157,30 @@ int run(const CheckCommand& o) {
 
 }  // namespace
 
-void add_check(CLI::App& app, int& exit_code) {
+void add_check(CommandLine& line) {
   auto o = std::make_shared<CheckCommand>();
-  describe(app,
-           "  kvroof check reports/scenarios.yaml\n"
-           "  kvroof check reports/scenarios.yaml --update\n"
-           "  kvroof check scenarios.yaml --catalog mine.yaml --against before.yaml\n"
-           "  kvroof check scenarios.yaml --format github --also junit=check.xml\n\n"
-           "A scenario: {name: chat, model: llama-3.1-70b, hardware: h100-sxm, tp: 4, and any\n"
-           "other option of 'estimate', budgets: {fits: 64 sequences, tpot: < 30ms},\n"
-           "tolerances: {throughput: {warn: 2%, error: 5%, direction: higher}}}.\n\n"
-           "Exit code 0: as before; 1: something moved or a budget is missed; 2: bad input.");
-  app.add_option("scenarios", o->scenarios, "a YAML file of scenarios (default scenarios.yaml)")
-      ->option_text("SCENARIOS");
-  app.add_option("--baseline", o->baseline, "what was accepted (default: baseline.json beside the scenarios)")
-      ->option_text("FILE");
-  app.add_flag("--update", o->update, "accept what the scenarios answer now: write the baseline");
-  app.add_option("--against", o->against, "compare with the catalogue of this folder or file, without a baseline")
-      ->option_text("PATH");
-  app.add_option("--also", o->also, "write the check to a file as well, such as markdown=summary.md (repeatable)")
-      ->option_text("FORMAT=FILE")
-      ->allow_extra_args(false);
-  app.add_flag("--all", o->all, "show every change, not the worst 20");
-  add_options(app, o->catalog);
-  add_options(app, o->output, format_names());
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof check reports/scenarios.yaml\n"
+      "  kvroof check reports/scenarios.yaml --update\n"
+      "  kvroof check scenarios.yaml --catalog mine.yaml --against before.yaml\n"
+      "  kvroof check scenarios.yaml --format github --also junit=check.xml\n\n"
+      "A scenario: {name: chat, model: llama-3.1-70b, hardware: h100-sxm, tp: 4, and any\n"
+      "other option of 'estimate', budgets: {fits: 64 sequences, tpot: < 30ms},\n"
+      "tolerances: {throughput: {warn: 2%, error: 5%, direction: higher}}}.\n\n"
+      "Exit code 0: as before; 1: something moved or a budget is missed; 2: bad input.";
+  line.option("scenarios", &o->scenarios, "a YAML file of scenarios (default scenarios.yaml)").metavar("SCENARIOS");
+  line.option("--baseline", &o->baseline, "what was accepted (default: baseline.json beside the scenarios)")
+      .metavar("FILE");
+  line.option("--update", &o->update, "accept what the scenarios answer now: write the baseline");
+  line.option("--against", &o->against, "compare with the catalogue of this folder or file, without a baseline")
+      .metavar("PATH");
+  line.option("--also", &o->also, "write the check to a file as well, such as markdown=summary.md (repeatable)")
+      .metavar("FORMAT=FILE")
+      .takes_one();
+  line.option("--all", &o->all, "show every change, not the worst 20");
+  add_options(line, o->catalog);
+  add_options(line, o->output, format_names());
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

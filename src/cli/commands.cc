@@ -29,4 +29,19 @@ std::span<const Command> commands() {
   return table;
 }
 
+CommandLine command_line(const Command& command) {
+  CommandLine line;
+  line.name = command.name;
+  line.summary = command.summary;
+  line.option("-h,--help", static_cast<bool*>(nullptr), "Print this help message and exit");
+  command.add(line);
+  return line;
+}
+
+std::vector<CommandLine> command_lines() {
+  std::vector<CommandLine> lines;
+  for (const Command& command : commands()) lines.push_back(command_line(command));
+  return lines;
+}
+
 }  // namespace kvroof

@@ -1,43 +1,47 @@
-// The commands, one row each. A command adds its options to its App and sets `exit_code` when it has run:
-// 0 yes, 1 no (does not fit, out of tolerance); bad input is an InputError, which main turns into 2.
+// The commands, one row each. A command fills in its command line: the options, and what runs once they are read.
 #pragma once
 
 #include <span>
+#include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli/command_line.h"
 
 namespace kvroof {
 
 struct Command {
   const char* name;
   const char* summary;
-  void (*add)(CLI::App& app, int& exit_code);
+  void (*add)(CommandLine& line);
 };
 
-void add_kv(CLI::App& app, int& exit_code);
-void add_estimate(CLI::App& app, int& exit_code);
-void add_check(CLI::App& app, int& exit_code);
-void add_sweep(CLI::App& app, int& exit_code);
-void add_compare(CLI::App& app, int& exit_code);
-void add_plan(CLI::App& app, int& exit_code);
-void add_chart(CLI::App& app, int& exit_code);
-void add_report(CLI::App& app, int& exit_code);
-void add_validate(CLI::App& app, int& exit_code);
-void add_fit(CLI::App& app, int& exit_code);
-void add_train(CLI::App& app, int& exit_code);
-void add_uptrain(CLI::App& app, int& exit_code);
-void add_verify(CLI::App& app, int& exit_code);
-void add_measure(CLI::App& app, int& exit_code);
-void add_models(CLI::App& app, int& exit_code);
-void add_hardware(CLI::App& app, int& exit_code);
-void add_engines(CLI::App& app, int& exit_code);
-void add_config(CLI::App& app, int& exit_code);
-void add_schema(CLI::App& app, int& exit_code);
-void add_completions(CLI::App& app, int& exit_code);
-void add_man(CLI::App& app, int& exit_code);
+void add_kv(CommandLine& line);
+void add_estimate(CommandLine& line);
+void add_check(CommandLine& line);
+void add_sweep(CommandLine& line);
+void add_compare(CommandLine& line);
+void add_plan(CommandLine& line);
+void add_chart(CommandLine& line);
+void add_report(CommandLine& line);
+void add_validate(CommandLine& line);
+void add_fit(CommandLine& line);
+void add_train(CommandLine& line);
+void add_uptrain(CommandLine& line);
+void add_verify(CommandLine& line);
+void add_measure(CommandLine& line);
+void add_models(CommandLine& line);
+void add_hardware(CommandLine& line);
+void add_engines(CommandLine& line);
+void add_config(CommandLine& line);
+void add_schema(CommandLine& line);
+void add_completions(CommandLine& line);
+void add_man(CommandLine& line);
 
 std::span<const Command> commands();
+
+/// One of them, ready to be read.
+CommandLine command_line(const Command& command);
+
+/// All of them: the program's interface, in the order of --help.
+std::vector<CommandLine> command_lines();
 
 }  // namespace kvroof

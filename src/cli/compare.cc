@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/commands.h"
@@ -43,12 +42,12 @@ struct Side {
   }
 };
 
-void add_case_options(CLI::App& app, SetupOptions& o) {
-  add_shape_options(app, o.model);
-  add_what_if_options(app, o.hardware);
-  add_workload_options(app, o);
-  add_options(app, o.layout);
-  add_options(app, o.cache);
+void add_case_options(CommandLine& line, SetupOptions& o) {
+  add_shape_options(line, o.model);
+  add_what_if_options(line, o.hardware);
+  add_workload_options(line, o);
+  add_options(line, o.layout);
+  add_options(line, o.cache);
 }
 
 /// The options of a case: those of `before` with what its text changes.
@@ -56,12 +55,14 @@ SetupOptions case_of(const std::string& letter, const std::string& text, const S
                      const Catalog& catalog) {
   SetupOptions o = before;
   std::vector<std::string> words;
-  CLI::App app;
-  app.add_option("words", words)->expected(0, 2);
-  add_case_options(app, o);
+  CommandLine line;
+  line.option("words", &words, "");
+  add_case_options(line, o);
   try {
-    app.parse(text);
-  } catch (const CLI::ParseError& e) { throw InputError{fmt::format("case {} '{}': {}\n", letter, text, e.what())}; }
+    CommandLineReader(line).read(text);
+  } catch (const InputError& e) { throw InputError{fmt::format("case {} '{}': {}", letter, text, e.message)}; }
+  if (words.size() > 2)
+    throw InputError{fmt::format("case {} '{}': '{}' is one word too many\n", letter, text, words[2])};
   if (words.size() == 2) {
     o.model.model = words[0];
     o.hardware.device = words[1];
@@ -75,11 +76,10 @@ SetupOptions case_of(const std::string& letter, const std::string& text, const S
 }
 
 /// An option that no command has is a slip; one with more words behind it in the same argument is a case.
-std::vector<std::string> cases_of(const std::vector<std::string>& rest) {
-  for (const std::string& text : rest)
+void throw_if_slip(const std::vector<std::string>& cases) {
+  for (const std::string& text : cases)
     if (text.starts_with("-") && text.find_first_of(" =") == std::string::npos)
       throw InputError{"unknown option '" + text + "'\n  a case of options alone goes in quotes, such as '--tp 2'\n"};
-  return rest;
 }
 
 std::vector<Side> sides_of(const CompareOptions& o, const Catalog& catalog) {
@@ -243,24 +243,24 @@ int run(const CompareOptions& o) {
 
 }  // namespace
 
-void add_compare(CLI::App& app, int& exit_code) {
+void add_compare(CommandLine& line) {
   auto o = std::make_shared<CompareOptions>();
-  describe(app,
-           "  kvroof compare CASE CASE... [OPTIONS]\n\n"
-           "  kvroof compare 'llama-3.1-8b h100-sxm' mi300x --batch 32\n"
-           "  kvroof compare 'llama-3.1-70b h100-sxm --tp 4' '--kv-dtype fp8' '--weights fp8 --tp 2'\n"
-           "  kvroof compare 'llama-3.1-8b l40s' qwen3-8b --context 32k --json\n\n"
-           "A case is what follows 'kvroof estimate'; those after the first say only what differs from it,\n"
-           "a device or a model alone included. Options outside of the cases are of all.\n"
-           "Exit code 0: all fit; 1: one does not; 2: bad input.");
-  app.allow_extras();  // the cases: one that starts with an option must not be taken for one
-  add_case_options(app, o->shared);
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.callback([o, &app, &exit_code] {
-    o->cases = cases_of(app.remaining());
-    exit_code = run(*o);
-  });
+  line.examples =
+      "  kvroof compare CASE CASE... [OPTIONS]\n\n"
+      "  kvroof compare 'llama-3.1-8b h100-sxm' mi300x --batch 32\n"
+      "  kvroof compare 'llama-3.1-70b h100-sxm --tp 4' '--kv-dtype fp8' '--weights fp8 --tp 2'\n"
+      "  kvroof compare 'llama-3.1-8b l40s' qwen3-8b --context 32k --json\n\n"
+      "A case is what follows 'kvroof estimate'; those after the first say only what differs from it,\n"
+      "a device or a model alone included. Options outside of the cases are of all.\n"
+      "Exit code 0: all fit; 1: one does not; 2: bad input.";
+  line.rest = &o->cases;  // one that starts with an option must not be taken for one
+  add_case_options(line, o->shared);
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.run = [o] {
+    throw_if_slip(o->cases);
+    return run(*o);
+  };
 }
 
 }  // namespace kvroof

@@ -4,18 +4,17 @@
 // wanted, so a catalogue may grow. Each shell gets one function per thing it can express; nothing is written twice.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/interface.h"
 #include "cli/options.h"
 
 namespace kvroof {
 namespace {
 
-using Commands = std::vector<CommandInfo>;
+using Commands = std::vector<CommandLine>;
 
 std::string joined(const std::vector<std::string>& words, const char* between = " ") {
   std::string out;
@@ -25,12 +24,12 @@ std::string joined(const std::vector<std::string>& words, const char* between = 
 
 std::vector<std::string> names_of(const Commands& commands) {
   std::vector<std::string> names;
-  for (const CommandInfo& c : commands) names.push_back(c.name);
+  for (const CommandLine& c : commands) names.push_back(c.name);
   return names;
 }
 
 /// `-o --out`.
-std::vector<std::string> spellings(const OptionInfo& option) {
+std::vector<std::string> spellings(const Option& option) {
   std::vector<std::string> words;
   for (const std::string& name : option.shorts) words.push_back("-" + name);
   for (const std::string& name : option.longs) words.push_back("--" + name);
@@ -47,7 +46,7 @@ std::string single_quoted(const std::string& text) {
 // ---- bash ----------------------------------------------------------------------------------------------
 
 /// The statement that offers an option's values.
-std::string bash_values(const OptionInfo& option, const CommandInfo& command) {
+std::string bash_values(const Option& option, const CommandLine& command) {
   if (!option.choices.empty()) return "words=" + single_quoted(joined(option.choices));
   std::string kind = kind_of(option, command);
   std::string actions = option.value == "ACTION" ? "list show lint " : "";
@@ -61,14 +60,14 @@ struct BashCases {
   std::string options, values;
 };
 
-void add_bash_cases(const CommandInfo& command, BashCases& cases) {
+void add_bash_cases(const CommandLine& command, BashCases& cases) {
   std::string flags, values, positionals;
   std::vector<std::string> with_value;
   int position = 0;
-  for (const OptionInfo& o : command.options) {
+  for (const Option& o : command.options) {
     std::string statement = bash_values(o, command);
-    if (o.positional) {
-      std::string index = o.repeated ? "*" : std::to_string(position++);
+    if (o.positional()) {
+      std::string index = o.repeated() ? "*" : std::to_string(position++);
       if (!statement.empty()) positionals += fmt::format("        {}) {} ;;\n", index, statement);
       continue;
     }
@@ -85,7 +84,7 @@ void add_bash_cases(const CommandInfo& command, BashCases& cases) {
 
 std::string bash(const Commands& commands) {
   BashCases cases;
-  for (const CommandInfo& c : commands) add_bash_cases(c, cases);
+  for (const CommandLine& c : commands) add_bash_cases(c, cases);
   return fmt::format(R"(# bash completion for kvroof
 _kvroof() {{
   local cur=${{COMP_WORDS[COMP_CWORD]}} option=${{COMP_WORDS[COMP_CWORD-1]}}
@@ -128,7 +127,7 @@ std::string zsh_text(const std::string& text) {
 }
 
 /// A leading space keeps _arguments from putting compadd's options before the argument.
-std::string zsh_action(const OptionInfo& option, const CommandInfo& command) {
+std::string zsh_action(const Option& option, const CommandLine& command) {
   if (!option.choices.empty()) return "(" + joined(option.choices) + ")";
   std::string kind = kind_of(option, command);
   if (option.value == "ACTION") return " _kvroof_action " + kind;
@@ -137,23 +136,23 @@ std::string zsh_action(const OptionInfo& option, const CommandInfo& command) {
   return kind.empty() ? " " : " _kvroof_names " + kind;
 }
 
-std::string zsh_command(const CommandInfo& command) {
+std::string zsh_command(const CommandLine& command) {
   std::string specs;
-  for (const OptionInfo& o : command.options) {
+  for (const Option& o : command.options) {
     std::string value = o.value.empty() ? "" : ":" + zsh_text(o.value) + ":" + zsh_action(o, command);
-    if (o.positional) {
-      specs += " \\\n        " + single_quoted((o.repeated ? "*" : "") + value);
+    if (o.positional()) {
+      specs += " \\\n        " + single_quoted((o.repeated() ? "*" : "") + value);
       continue;
     }
     for (const std::string& s : spellings(o))
-      specs += " \\\n        " + single_quoted((o.repeated ? "*" : "") + s + "[" + zsh_text(o.what) + "]" + value);
+      specs += " \\\n        " + single_quoted((o.repeated() ? "*" : "") + s + "[" + zsh_text(o.what) + "]" + value);
   }
   return fmt::format("      {}) _arguments{} ;;\n", command.name, specs);
 }
 
 std::string zsh(const Commands& commands) {
   std::string cases, names;
-  for (const CommandInfo& c : commands) {
+  for (const CommandLine& c : commands) {
     cases += zsh_command(c);
     names += "\n    " + single_quoted(c.name + ":" + zsh_text(c.summary));
   }
@@ -181,23 +180,23 @@ if [[ $funcstack[1] == _kvroof ]]; then _kvroof "$@"; else compdef _kvroof kvroo
 
 // ---- fish ----------------------------------------------------------------------------------------------
 
-std::string fish_values(const OptionInfo& option, const CommandInfo& command) {
+std::string fish_values(const Option& option, const CommandLine& command) {
   if (!option.choices.empty()) return " -x -a " + single_quoted(joined(option.choices));
   std::string kind = kind_of(option, command);
-  if (kind == "files") return option.positional ? " -F" : " -r -F";
-  if (kind.empty()) return option.positional ? "" : " -x";
+  if (kind == "files") return option.positional() ? " -F" : " -r -F";
+  if (kind.empty()) return option.positional() ? "" : " -x";
   std::string names = "(kvroof completions " + kind + ")" + (option.value == "ACTION" ? " list show lint" : "");
-  return (option.positional ? kind == "models" ? " -F -a " : " -f -a " : " -x -a ") + single_quoted(names);
+  return (option.positional() ? kind == "models" ? " -F -a " : " -f -a " : " -x -a ") + single_quoted(names);
 }
 
 std::string fish(const Commands& commands) {
   std::string out = "# fish completion for kvroof\ncomplete -c kvroof -f\n";
-  for (const CommandInfo& c : commands) {
+  for (const CommandLine& c : commands) {
     out += fmt::format("complete -c kvroof -n __fish_use_subcommand -a {} -d {}\n", c.name, single_quoted(c.summary));
     std::string seen = fmt::format("complete -c kvroof -n '__fish_seen_subcommand_from {}'", c.name);
-    for (const OptionInfo& o : c.options) {
+    for (const Option& o : c.options) {
       std::string values = o.value.empty() ? "" : fish_values(o, c);
-      if (o.positional) {
+      if (o.positional()) {
         if (!values.empty()) out += seen + values + "\n";
         continue;
       }
@@ -230,22 +229,22 @@ std::string completions(const std::string& what, const Commands& commands) {
 
 }  // namespace
 
-void add_completions(CLI::App& app, int& exit_code) {
+void add_completions(CommandLine& line) {
   auto what = std::make_shared<std::string>();
-  describe(app,
-           "  source <(kvroof completions bash)\n"
-           "  kvroof completions zsh > ~/.zfunc/_kvroof\n"
-           "  kvroof completions fish | source\n\n"
-           "An installed package brings all three. models, hardware, engines and formats are the\n"
-           "names the scripts ask for.");
-  app.add_option("shell", *what, "bash, zsh or fish; or models, hardware, engines, formats")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish", "models", "hardware", "engines", "formats"}))
-      ->option_text("SHELL");
-  app.callback([&app, what, &exit_code] {
-    std::cout << completions(*what, interface_of(*app.get_parent())) << std::flush;
-    exit_code = 0;
-  });
+  line.examples =
+      "  source <(kvroof completions bash)\n"
+      "  kvroof completions zsh > ~/.zfunc/_kvroof\n"
+      "  kvroof completions fish | source\n\n"
+      "An installed package brings all three. models, hardware, engines and formats are the\n"
+      "names the scripts ask for.";
+  line.option("shell", what.get(), "bash, zsh or fish; or models, hardware, engines, formats")
+      .required()
+      .one_of({"bash", "zsh", "fish", "models", "hardware", "engines", "formats"})
+      .metavar("SHELL");
+  line.run = [what] {
+    std::cout << completions(*what, command_lines()) << std::flush;
+    return 0;
+  };
 }
 
 }  // namespace kvroof

@@ -1,5 +1,4 @@
 // `kvroof config`: the settings in force and where each came from.
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/commands.h"
@@ -50,17 +49,17 @@ Document page_of(const std::vector<Setting>& settings) {
 
 }  // namespace
 
-void add_config(CLI::App& app, int& exit_code) {
+void add_config(CommandLine& line) {
   auto o = std::make_shared<OutputOptions>();
-  describe(app,
-           "  kvroof config\n  echo 'engine: sglang' > .kvroof.yaml; kvroof config\n"
-           "  KVROOF_KV_DTYPE=fp8 kvroof config --json\n\n"
-           "Keys are options without their dashes; 'estimate: {context: 8k}' is for one command.");
-  add_options(app, *o);
-  app.callback([&app, o, &exit_code] {
-    print(page_of(settings_of(*app.get_parent())), *o);
-    exit_code = 0;
-  });
+  line.examples =
+      "  kvroof config\n  echo 'engine: sglang' > .kvroof.yaml; kvroof config\n"
+      "  KVROOF_KV_DTYPE=fp8 kvroof config --json\n\n"
+      "Keys are options without their dashes; 'estimate: {context: 8k}' is for one command.";
+  add_options(line, *o);
+  line.run = [o] {
+    print(page_of(settings_of(command_lines())), *o);
+    return 0;
+  };
 }
 
 }  // namespace kvroof

@@ -1,7 +1,6 @@
 // `kvroof estimate MODEL HARDWARE`: what fits, how fast it decodes, what limits it and what would lift that.
 // Without --batch it answers for one sequence and for as many as fit.
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/commands.h"
@@ -47,22 +46,22 @@ int run(const EstimateOptions& o) {
 
 }  // namespace
 
-void add_estimate(CLI::App& app, int& exit_code) {
+void add_estimate(CommandLine& line) {
   auto o = std::make_shared<EstimateOptions>();
-  describe(app,
-           "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --context 8k\n"
-           "  kvroof estimate llama-3-8b a100-sxm-80 --batch 1,32 --explain\n"
-           "  kvroof estimate llama-2-70b mi300x --attention mha --kv-dtype fp8\n"
-           "  kvroof estimate qwen3-32b h100-sxm --tp 2 --input 1k --output 256 --concurrency 64\n"
-           "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --draft llama-3.2-1b --accept 0.7\n"
-           "  kvroof estimate qwen3-32b h200-sxm --tp 2 --observed tpot=25ms@batch=16 --batch 1,16,64\n"
-           "  kvroof estimate qwen3-32b l40s --weights awq --hardware-override bandwidth=1TB/s\n\n"
-           "Exit code 0: fits; 1: does not fit or can't keep up; 2: bad input.");
-  add_options(app, o->setup);
-  app.add_flag("--explain", o->explain, "show how each figure follows from its parts");
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --context 8k\n"
+      "  kvroof estimate llama-3-8b a100-sxm-80 --batch 1,32 --explain\n"
+      "  kvroof estimate llama-2-70b mi300x --attention mha --kv-dtype fp8\n"
+      "  kvroof estimate qwen3-32b h100-sxm --tp 2 --input 1k --output 256 --concurrency 64\n"
+      "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --draft llama-3.2-1b --accept 0.7\n"
+      "  kvroof estimate qwen3-32b h200-sxm --tp 2 --observed tpot=25ms@batch=16 --batch 1,16,64\n"
+      "  kvroof estimate qwen3-32b l40s --weights awq --hardware-override bandwidth=1TB/s\n\n"
+      "Exit code 0: fits; 1: does not fit or can't keep up; 2: bad input.";
+  add_options(line, o->setup);
+  line.option("--explain", &o->explain, "show how each figure follows from its parts");
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

@@ -4,7 +4,6 @@
 // where the two disagree, so a table can't change, nor a constant be edited, without the other.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <iostream>
@@ -305,23 +304,22 @@ int run(const FitOptions& o) {
 
 }  // namespace
 
-void add_fit(CLI::App& app, int& exit_code) {
+void add_fit(CommandLine& line) {
   auto o = std::make_shared<FitOptions>();
-  describe(app,
-           "  kvroof fit reports/measured/{decode_attention,linears,all_reduce}.csv --check hardware.yaml\n"
-           "  kvroof fit my_gpu_attention.csv            print the section\n"
-           "  kvroof fit reports/measured/decode.csv reports/measured/moe_serving.csv   costs of engines\n");
-  app.add_option("files", o->files,
-                 "tables of kernel timings (decode attention, linears, all-reduces) or of served systems, as CSV")
-      ->required()
-      ->option_text("FILE...");
-  auto* into =
-      app.add_option("--into", o->into, "replace the section 'kernels:' of this catalogue file")->option_text("FILE");
-  app.add_option("--check", o->check, "compare with this catalogue file instead; exit 1 when they differ")
-      ->option_text("FILE")
-      ->excludes(into);
-  add_options(app, o->catalog);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof fit reports/measured/{decode_attention,linears,all_reduce}.csv --check hardware.yaml\n"
+      "  kvroof fit my_gpu_attention.csv            print the section\n"
+      "  kvroof fit reports/measured/decode.csv reports/measured/moe_serving.csv   costs of engines\n";
+  line.option("files", &o->files,
+              "tables of kernel timings (decode attention, linears, all-reduces) or of served systems, as CSV")
+      .required()
+      .metavar("FILE...");
+  line.option("--into", &o->into, "replace the section 'kernels:' of this catalogue file").metavar("FILE");
+  line.option("--check", &o->check, "compare with this catalogue file instead; exit 1 when they differ")
+      .metavar("FILE")
+      .excludes("--into");
+  add_options(line, o->catalog);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

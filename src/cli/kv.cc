@@ -2,7 +2,6 @@
 // head sharing, windows and formats each save is read off one page.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/commands.h"
@@ -264,18 +263,18 @@ int run(const KvOptions& o) {
 
 }  // namespace
 
-void add_kv(CLI::App& app, int& exit_code) {
+void add_kv(CommandLine& line) {
   auto o = std::make_shared<KvOptions>();
-  describe(app,
-           "  kvroof kv llama-3.1-8b\n  kvroof kv llama-2-70b --attention mha --context 4k\n"
-           "  kvroof kv gemma-3-27b --kv-dtype fp8 --context 8k,128k --explain\n  kvroof kv ./config.json --json\n");
-  add_options(app, o->model);
-  app.add_option("--context", o->context, "tokens of one sequence, or a list; k = 1024")->option_text("TOKENS[,...]");
-  add_options(app, o->cache);
-  app.add_flag("--explain", o->explain, "show how the bytes add up, layer by layer");
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof kv llama-3.1-8b\n  kvroof kv llama-2-70b --attention mha --context 4k\n"
+      "  kvroof kv gemma-3-27b --kv-dtype fp8 --context 8k,128k --explain\n  kvroof kv ./config.json --json\n";
+  add_options(line, o->model);
+  line.option("--context", &o->context, "tokens of one sequence, or a list; k = 1024").metavar("TOKENS[,...]");
+  add_options(line, o->cache);
+  line.option("--explain", &o->explain, "show how the bytes add up, layer by layer");
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

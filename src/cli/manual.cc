@@ -1,12 +1,11 @@
 // `kvroof man`: the manual page, written from the interface itself, so that it can't say anything --help doesn't.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "catalog/built_in.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/interface.h"
 #include "cli/options.h"
 #include "cli/version.h"
 
@@ -30,31 +29,31 @@ std::string roff(const std::string& text) {
   return out;
 }
 
-std::string synopsis(const CommandInfo& command) {
+std::string synopsis(const CommandLine& command) {
   std::string out = ".B kvroof " + roff(command.name) + "\n";
-  for (const OptionInfo& o : command.options)
-    if (o.positional) out += ".I " + roff(o.value) + "\n";
+  for (const Option& o : command.options)
+    if (o.positional()) out += ".I " + roff(o.value) + "\n";
   return out + "[options]\n";
 }
 
-std::string option(const OptionInfo& o) {
+std::string option(const Option& o) {
   std::string names;
   for (const std::string& name : o.shorts) names += (names.empty() ? "" : ", ") + std::string("-") + name;
   for (const std::string& name : o.longs)
-    names += (names.empty() ? "" : ", ") + std::string(o.positional ? "" : "--") + name;
-  if (o.positional) return fmt::format(".TP\n.I {}\n{}\n", roff(o.value), roff(o.what));
+    names += (names.empty() ? "" : ", ") + std::string(o.positional() ? "" : "--") + name;
+  if (o.positional()) return fmt::format(".TP\n.I {}\n{}\n", roff(o.value), roff(o.what));
   std::string value = o.value.empty() ? "" : " \\fI" + roff(o.value) + "\\fR";
   return fmt::format(".TP\n\\fB{}\\fR{}\n{}\n", roff(names), value, roff(o.what));
 }
 
-std::string command_section(const CommandInfo& command) {
+std::string command_section(const CommandLine& command) {
   std::string out = fmt::format(".SS {}\n{}.PP\n{}.\n", roff(command.name), synopsis(command), roff(command.summary));
   if (!command.examples.empty()) out += ".PP\n.nf\n" + roff(command.examples) + "\n.fi\n";
-  for (const OptionInfo& o : command.options) out += option(o);
+  for (const Option& o : command.options) out += option(o);
   return out;
 }
 
-std::string manual(const std::vector<CommandInfo>& commands) {
+std::string manual(const std::vector<CommandLine>& commands) {
   std::string out = fmt::format(
       ".TH KVROOF 1 \"{}\" \"kvroof {}\" \"User Commands\"\n"
       ".SH NAME\nkvroof \\- KV\\-cache size and decode speed of LLM inference\n"
@@ -63,7 +62,7 @@ std::string manual(const std::vector<CommandInfo>& commands) {
       "from a model's shape and a device's datasheet. Bytes are exact; a time is a floor, an expected\n"
       "value, an 80 % range and the basis of it.\n.SH COMMANDS\n",
       built_in_date(), version());
-  for (const CommandInfo& c : commands) out += command_section(c);
+  for (const CommandLine& c : commands) out += command_section(c);
   out += R"(.SH EXIT STATUS
 .TP
 0
@@ -97,12 +96,12 @@ The same for a user. A flag goes before the environment, that before the project
 
 }  // namespace
 
-void add_man(CLI::App& app, int& exit_code) {
-  describe(app, "  kvroof man > kvroof.1\n  kvroof man | man -l -\n");
-  app.callback([&app, &exit_code] {
-    std::cout << manual(interface_of(*app.get_parent())) << std::flush;
-    exit_code = 0;
-  });
+void add_man(CommandLine& line) {
+  line.examples = "  kvroof man > kvroof.1\n  kvroof man | man -l -\n";
+  line.run = [] {
+    std::cout << manual(command_lines()) << std::flush;
+    return 0;
+  };
 }
 
 }  // namespace kvroof

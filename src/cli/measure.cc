@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -187,27 +186,26 @@ int run(const MeasureOptions& o) {
 
 }  // namespace
 
-void add_measure(CLI::App& app, int& exit_code) {
+void add_measure(CommandLine& line) {
   auto o = std::make_shared<MeasureOptions>();
-  describe(app,
-           "  kvroof measure --quick\n"
-           "  kvroof measure --save this-cpu.yaml && kvroof estimate qwen3-0.6b ./this-cpu.yaml\n"
-           "  kvroof measure --shapes kv_heads=8,group=8,dim=128,context=32k,dtype=bf16\n"
-           "  kvroof measure --shapes mla=16,context=8k --shapes group=1,context=8k,pages=random\n\n"
-           "Exit code 0: every shape has a verdict; 1: too few quiet samples; 2: bad input, or not enough memory.");
-  app.add_flag("--quick", o->quick, "fewer shapes and samples: a few seconds");
-  app.add_option("--threads", o->threads, "threads, one a core (default: all cores this process may use)")
-      ->option_text("N");
-  app.add_option("--shapes", o->shapes, "what to time instead: KEY=VALUE[,...] (repeatable)")->option_text("SHAPE");
-  app.add_option("--save", o->save, "write the machine as a device, for use wherever HARDWARE stands")
-      ->option_text("FILE.yaml");
-  app.add_option("--record", o->record, "write the run as JSON, with all that its predictions were made from")
-      ->option_text("FILE.json");
-  app.add_option("--rows", o->rows, "write one line per shape: measured, predicted, low, high, basis, status")
-      ->option_text("FILE");
-  app.add_option("--chart", o->chart, "write the roofline with every shape on it")->option_text("FILE.svg");
-  add_options(app, o->output);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof measure --quick\n"
+      "  kvroof measure --save this-cpu.yaml && kvroof estimate qwen3-0.6b ./this-cpu.yaml\n"
+      "  kvroof measure --shapes kv_heads=8,group=8,dim=128,context=32k,dtype=bf16\n"
+      "  kvroof measure --shapes mla=16,context=8k --shapes group=1,context=8k,pages=random\n\n"
+      "Exit code 0: every shape has a verdict; 1: too few quiet samples; 2: bad input, or not enough memory.";
+  line.option("--quick", &o->quick, "fewer shapes and samples: a few seconds");
+  line.option("--threads", &o->threads, "threads, one a core (default: all cores this process may use)").metavar("N");
+  line.option("--shapes", &o->shapes, "what to time instead: KEY=VALUE[,...] (repeatable)").metavar("SHAPE");
+  line.option("--save", &o->save, "write the machine as a device, for use wherever HARDWARE stands")
+      .metavar("FILE.yaml");
+  line.option("--record", &o->record, "write the run as JSON, with all that its predictions were made from")
+      .metavar("FILE.json");
+  line.option("--rows", &o->rows, "write one line per shape: measured, predicted, low, high, basis, status")
+      .metavar("FILE");
+  line.option("--chart", &o->chart, "write the roofline with every shape on it").metavar("FILE.svg");
+  add_options(line, o->output);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

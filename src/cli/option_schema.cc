@@ -37,7 +37,7 @@ constexpr struct {
     {"ENGINE", [] { return reference("engines"); }},
 };
 
-Json value_rule(const OptionInfo& option) {
+Json value_rule(const Option& option) {
   if (option.value.empty()) return {{"type", "boolean"}};
   if (!option.choices.empty()) return {{"enum", option.choices}};
   for (const auto& kind : kinds)
@@ -52,9 +52,9 @@ Json names_of(std::string_view section) {
 
 }  // namespace
 
-Json option_schema(const OptionInfo& option) {
+Json option_schema(const Option& option) {
   Json rule = value_rule(option);
-  if (option.repeated) rule = {{"anyOf", {rule, {{"type", "array"}, {"items", rule}}}}};
+  if (option.repeated()) rule = {{"anyOf", {rule, {{"type", "array"}, {"items", rule}}}}};
   if (rule.contains("$ref")) rule = {{"allOf", Json::array({rule})}};  // draft-07 reads nothing beside a $ref
   rule["description"] = option.what;
   return rule;

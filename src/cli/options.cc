@@ -3,7 +3,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -131,96 +130,90 @@ void apply_override(Device& device, const std::string& text) {
 
 }  // namespace
 
-void add_options(CLI::App& app, OutputOptions& o, const std::vector<std::string>& formats) {
+void add_options(CommandLine& line, OutputOptions& o, const std::vector<std::string>& formats) {
   std::string list;
   for (const std::string& name : formats) list += (list.empty() ? "" : &name == &formats.back() ? " or " : ", ") + name;
-  app.add_option("--format", o.format, list)->check(CLI::IsMember(formats))->option_text("FORMAT");
-  app.add_flag("--json", o.json, "same as --format json");
-  app.add_option("-o,--out", o.file, "write to this file instead of stdout")->option_text("FILE");
-  app.add_flag("-q,--quiet", o.quiet, "print no result; the exit code answers");
-  app.add_option("--color", o.color, "auto, always or never")
-      ->check(CLI::IsMember({"auto", "always", "never"}))
-      ->option_text("WHEN");
+  line.option("--format", &o.format, list).one_of(formats).metavar("FORMAT");
+  line.option("--json", &o.json, "same as --format json");
+  line.option("-o,--out", &o.file, "write to this file instead of stdout").metavar("FILE");
+  line.option("-q,--quiet", &o.quiet, "print no result; the exit code answers");
+  line.option("--color", &o.color, "auto, always or never").one_of({"auto", "always", "never"}).metavar("WHEN");
 }
 
-void add_options(CLI::App& app, CatalogOptions& o) {
-  app.add_option("--catalog", o.files, "a models.yaml or hardware.yaml layered over the built-in one (repeatable)")
-      ->option_text("FILE")
-      ->allow_extra_args(false);
+void add_options(CommandLine& line, CatalogOptions& o) {
+  line.option("--catalog", &o.files, "a models.yaml or hardware.yaml layered over the built-in one (repeatable)")
+      .metavar("FILE")
+      .takes_one();
 }
 
-void add_options(CLI::App& app, ModelOptions& o) {
-  app.add_option("model", o.model, "a name or alias ('kvroof models'), or a config.json, .gguf or .safetensors file")
-      ->required()
-      ->option_text("MODEL");
-  add_shape_options(app, o);
+void add_options(CommandLine& line, ModelOptions& o) {
+  line.option("model", &o.model, "a name or alias ('kvroof models'), or a config.json, .gguf or .safetensors file")
+      .required()
+      .metavar("MODEL");
+  add_shape_options(line, o);
 }
 
-void add_shape_options(CLI::App& app, ModelOptions& o) {
-  app.add_option("--kv-heads", o.kv_heads, "what if every layer had G KV heads")->option_text("G");
-  app.add_option("--attention", o.attention, "what if it were mha, mqa or gqa-G")->option_text("KIND");
-  app.add_option("--weights", o.weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...")
-      ->option_text("FORMAT");
+void add_shape_options(CommandLine& line, ModelOptions& o) {
+  line.option("--kv-heads", &o.kv_heads, "what if every layer had G KV heads").metavar("G");
+  line.option("--attention", &o.attention, "what if it were mha, mqa or gqa-G").metavar("KIND");
+  line.option("--weights", &o.weights, "format of the matrices: bf16, fp8, nvfp4, awq, q4_0...").metavar("FORMAT");
 }
 
-void add_options(CLI::App& app, CacheOptions& o) {
-  app.add_option("--kv-dtype", o.kv_dtype, "format of keys and values: bf16, fp8, int8, q8_0...")
-      ->option_text("FORMAT");
-  app.add_option("--k-dtype", o.k_dtype, "format of keys alone")->option_text("FORMAT");
-  app.add_option("--v-dtype", o.v_dtype, "format of values alone")->option_text("FORMAT");
-  app.add_option("--state-dtype", o.state_dtype, "format of recurrent states (default f32)")->option_text("FORMAT");
-  app.add_option("--evict", o.evict, "streaming:sinks=4,window=2044 or h2o:budget=20% (quality is not modelled)")
-      ->option_text("POLICY");
-  app.add_option("--shared-prefix", o.shared_prefix,
-                 "leading tokens common to all sequences, held once where the engine can")
-      ->option_text("TOKENS");
+void add_options(CommandLine& line, CacheOptions& o) {
+  line.option("--kv-dtype", &o.kv_dtype, "format of keys and values: bf16, fp8, int8, q8_0...").metavar("FORMAT");
+  line.option("--k-dtype", &o.k_dtype, "format of keys alone").metavar("FORMAT");
+  line.option("--v-dtype", &o.v_dtype, "format of values alone").metavar("FORMAT");
+  line.option("--state-dtype", &o.state_dtype, "format of recurrent states (default f32)").metavar("FORMAT");
+  line.option("--evict", &o.evict, "streaming:sinks=4,window=2044 or h2o:budget=20% (quality is not modelled)")
+      .metavar("POLICY");
+  line.option("--shared-prefix", &o.shared_prefix,
+              "leading tokens common to all sequences, held once where the engine can")
+      .metavar("TOKENS");
 }
 
-void add_options(CLI::App& app, DeploymentOptions& o) {
-  app.add_option("--tp", o.tp, "tensor-parallel ranks")->option_text("N");
-  app.add_option("--pp", o.pp, "pipeline stages")->option_text("N");
-  app.add_option("--dp", o.dp, "replicas")->option_text("N");
-  app.add_option("--ep", o.ep, "ranks the experts are split over (equals --tp)")->option_text("N");
-  app.add_option("--attention-dp", o.attention_dp,
-                 "groups of tp ranks that attend to sequences of their own (SGLang --enable-dp-attention)")
-      ->option_text("N");
-  app.add_option("--expert-skew", o.expert_skew,
-                 "how unevenly tokens fall on experts: a Zipf exponent (default 0: evenly), or what was measured, "
-                 "such as distinct=40@tokens=16")
-      ->option_text("SKEW");
-  app.add_option("--engine", o.engine,
-                 "vllm, sglang, trtllm, llamacpp, ideal ('kvroof engines'); the default is the device's usual one")
-      ->option_text("ENGINE");
-  app.add_option("--memory-fraction,--gpu-memory-utilization,--mem-fraction-static", o.memory_fraction,
-                 "share of memory the engine may use")
-      ->option_text("SHARE");
-  app.add_option("--batched-tokens,--max-num-batched-tokens,--ubatch", o.batched_tokens,
-                 "tokens one scheduler step may hold")
-      ->option_text("TOKENS");
-  app.add_option("--max-model-len", o.max_context, "longest request the engine admits (default: the context)")
-      ->option_text("TOKENS");
-  app.add_flag("--prefix-caching", o.prefix_caching, "keep finished prefixes (a second state slot on hybrids)");
-  app.add_option("--draft-tokens", o.draft_tokens, "speculative tokens that state slots are reserved for")
-      ->option_text("N");
-  app.add_option("--kv-room", o.kv_room, "measured room for KV of one rank, instead of the model's")
-      ->option_text("SIZE");
-  app.add_option("--weights-bytes", o.weight_bytes, "measured weights of one rank")->option_text("SIZE");
-  app.add_option("--activation-bytes", o.activation_bytes, "measured activation peak of one rank")->option_text("SIZE");
+void add_options(CommandLine& line, DeploymentOptions& o) {
+  line.option("--tp", &o.tp, "tensor-parallel ranks").metavar("N");
+  line.option("--pp", &o.pp, "pipeline stages").metavar("N");
+  line.option("--dp", &o.dp, "replicas").metavar("N");
+  line.option("--ep", &o.ep, "ranks the experts are split over (equals --tp)").metavar("N");
+  line.option("--attention-dp", &o.attention_dp,
+              "groups of tp ranks that attend to sequences of their own (SGLang --enable-dp-attention)")
+      .metavar("N");
+  line.option("--expert-skew", &o.expert_skew,
+              "how unevenly tokens fall on experts: a Zipf exponent (default 0: evenly), or what was measured, "
+              "such as distinct=40@tokens=16")
+      .metavar("SKEW");
+  line.option("--engine", &o.engine,
+              "vllm, sglang, trtllm, llamacpp, ideal ('kvroof engines'); the default is the device's usual one")
+      .metavar("ENGINE");
+  line.option("--memory-fraction,--gpu-memory-utilization,--mem-fraction-static", &o.memory_fraction,
+              "share of memory the engine may use")
+      .metavar("SHARE");
+  line.option("--batched-tokens,--max-num-batched-tokens,--ubatch", &o.batched_tokens,
+              "tokens one scheduler step may hold")
+      .metavar("TOKENS");
+  line.option("--max-model-len", &o.max_context, "longest request the engine admits (default: the context)")
+      .metavar("TOKENS");
+  line.option("--prefix-caching", &o.prefix_caching, "keep finished prefixes (a second state slot on hybrids)");
+  line.option("--draft-tokens", &o.draft_tokens, "speculative tokens that state slots are reserved for").metavar("N");
+  line.option("--kv-room", &o.kv_room, "measured room for KV of one rank, instead of the model's").metavar("SIZE");
+  line.option("--weights-bytes", &o.weight_bytes, "measured weights of one rank").metavar("SIZE");
+  line.option("--activation-bytes", &o.activation_bytes, "measured activation peak of one rank").metavar("SIZE");
 }
 
-void add_options(CLI::App& app, HardwareOptions& o) {
-  app.add_option("hardware", o.device, "a name or alias ('kvroof hardware'), or a device's .yaml file")
-      ->required()
-      ->option_text("HARDWARE");
-  add_what_if_options(app, o);
+void add_options(CommandLine& line, HardwareOptions& o) {
+  line.option("hardware", &o.device, "a name or alias ('kvroof hardware'), or a device's .yaml file")
+      .required()
+      .metavar("HARDWARE");
+  add_what_if_options(line, o);
 }
 
-void add_what_if_options(CLI::App& app, HardwareOptions& o) {
-  app.add_option("--hardware-override", o.overrides,
-                 "what if: bandwidth=4TB/s, memory=96GiB, link=..., peak=... (repeatable)")
-      ->option_text("KEY=VALUE")
-      ->allow_extra_args(false);
-  app.add_option("--usable-memory", o.usable_memory, "what the driver reports on this machine")->option_text("SIZE");
+void add_what_if_options(CommandLine& line, HardwareOptions& o) {
+  line.option("--hardware-override", &o.overrides,
+              "what if: bandwidth=4TB/s, memory=96GiB, link=..., peak=... (repeatable)")
+      .metavar("KEY=VALUE")
+      .takes_one();
+  line.option("--usable-memory", &o.usable_memory, "what the driver reports on this machine").metavar("SIZE");
 }
 
 Catalog catalog_of(const CatalogOptions& options) {
@@ -347,10 +340,6 @@ Engine engine_of(const DeploymentOptions& options, const Device& device, const C
   for (const auto& row : usual)
     if (row.device_class == device.device_class) return catalog.engine(row.engine);
   return catalog.engine("ideal");  // accelerators run their vendors' own engines
-}
-
-void describe(CLI::App& app, const std::string& examples) {
-  app.description(app.get_description() + "\n\n" + examples);
 }
 
 void apply(const CacheOptions& cache, const Model& model, Deployment& d) {

@@ -10,12 +10,9 @@
 #include <vector>
 
 #include "catalog/catalog.h"
+#include "cli/command_line.h"
 #include "core/memory.h"
 #include "render/document.h"
-
-namespace CLI {
-class App;
-}
 
 namespace kvroof {
 
@@ -52,17 +49,17 @@ struct HardwareOptions {
   std::string usable_memory;
 };
 
-void add_options(CLI::App& app, OutputOptions& options,
+void add_options(CommandLine& line, OutputOptions& options,
                  const std::vector<std::string>& formats = {"text", "json", "csv", "markdown", "yaml"});
-void add_options(CLI::App& app, CatalogOptions& options);
-void add_options(CLI::App& app, ModelOptions& options);
-void add_options(CLI::App& app, CacheOptions& options);
-void add_options(CLI::App& app, DeploymentOptions& options);
-void add_options(CLI::App& app, HardwareOptions& options);
+void add_options(CommandLine& line, CatalogOptions& options);
+void add_options(CommandLine& line, ModelOptions& options);
+void add_options(CommandLine& line, CacheOptions& options);
+void add_options(CommandLine& line, DeploymentOptions& options);
+void add_options(CommandLine& line, HardwareOptions& options);
 
 /// The what-ifs alone, for commands that name models and devices in their own way.
-void add_shape_options(CLI::App& app, ModelOptions& options);
-void add_what_if_options(CLI::App& app, HardwareOptions& options);
+void add_shape_options(CommandLine& line, ModelOptions& options);
+void add_what_if_options(CommandLine& line, HardwareOptions& options);
 
 /// The built-in catalogue with the user's files over it.
 Catalog catalog_of(const CatalogOptions& options);
@@ -79,9 +76,6 @@ Device with_what_ifs(const HardwareOptions& options, Device device);
 
 /// The engine asked for, or the one people run on that class of device.
 Engine engine_of(const DeploymentOptions& options, const Device& device, const Catalog& catalog);
-
-/// Shows what the command answers and examples of it before the options.
-void describe(CLI::App& app, const std::string& examples);
 
 /// The pieces of a list with commas. Throws InputError where one is empty.
 std::vector<std::string> pieces_of(const std::string& option, const std::string& text);

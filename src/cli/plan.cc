@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -173,54 +172,52 @@ int run(const PlanOptions& o) {
 
 }  // namespace
 
-void add_plan(CLI::App& app, int& exit_code) {
+void add_plan(CommandLine& line) {
   auto o = std::make_shared<PlanOptions>();
-  describe(app,
-           "  kvroof plan llama-3.3-70b --users 200 --input 8k --output 500 --tpot 30ms --ttft 2s\n"
-           "  kvroof plan qwen3-32b --rate 4/s --on h100-sxm,mi300x --weights bf16,fp8 --budget 40/h\n"
-           "  kvroof plan deepseek-v3 --users 64 --context 32k --max-devices 32 --confidence p90 --spare 1\n"
-           "  kvroof plan llama-3.1-8b,qwen3-32b,mixtral-8x7b --have 4xl40s --users 16 --tpot 50ms\n\n"
-           "Of every device it tries tp and pp in powers of two within the link and --max-devices, each format\n"
-           "listed, and as many replicas as the users need. Exit code 0: it can be done; 1: it can't; 2: bad input.");
+  line.examples =
+      "  kvroof plan llama-3.3-70b --users 200 --input 8k --output 500 --tpot 30ms --ttft 2s\n"
+      "  kvroof plan qwen3-32b --rate 4/s --on h100-sxm,mi300x --weights bf16,fp8 --budget 40/h\n"
+      "  kvroof plan deepseek-v3 --users 64 --context 32k --max-devices 32 --confidence p90 --spare 1\n"
+      "  kvroof plan llama-3.1-8b,qwen3-32b,mixtral-8x7b --have 4xl40s --users 16 --tpot 50ms\n\n"
+      "Of every device it tries tp and pp in powers of two within the link and --max-devices, each format\n"
+      "listed, and as many replicas as the users need. Exit code 0: it can be done; 1: it can't; 2: bad input.";
   SetupOptions& s = o->setup;
-  app.add_option("model,--models", o->models, "a model, or several, each planned as if it were alone")
-      ->required()
-      ->option_text("MODEL[,...]");
-  app.add_option("--users", o->users, "requests in the system at all times")->option_text("N");
-  app.add_option("--rate", s.rate, "or arrivals, such as 4/s")->option_text("RATE");
-  app.add_option("--input", s.input, "prompt tokens of a request (default 1024)")->option_text("TOKENS");
-  app.add_option("--output", s.output, "generated tokens of a request (default 256)")->option_text("TOKENS");
-  app.add_option("--context", s.context, "instead: decoding alone at this context")->option_text("TOKENS");
-  app.add_option("--cache-hit", s.cache_hit,
-                 "share of prompt tokens found in the prefix cache, those of --shared-prefix counted in")
-      ->option_text("SHARE");
-  app.add_option("--tpot", o->tpot, "longest time between two tokens of a user")->option_text("TIME");
-  app.add_option("--ttft", o->ttft, "longest time to the first token")->option_text("TIME");
-  app.add_option("--confidence", o->confidence, "p50: expected times; p90: the upper end of the 80 % range")
-      ->check(CLI::IsMember({"p50", "p90"}))
-      ->option_text("p50|p90");
-  app.add_option("--on", o->on, "devices to choose from (default: all)")->option_text("HARDWARE[,...]");
-  app.add_option("--max-devices", o->max_devices, "of one kind, replicas and spares included (default 64)")
-      ->option_text("N");
-  app.add_option("--have", o->have, "instead of --on: what you own, such as 4xl40s")->option_text("NxHARDWARE[,...]");
-  app.add_option("--objective", o->objective, "cost (default), devices (default with --have), throughput or energy")
-      ->check(CLI::IsMember({"cost", "devices", "throughput", "energy"}))
-      ->option_text("WHAT");
-  app.add_option("--budget", o->budget, "most to spend, such as 40/h")->option_text("PRICE");
-  app.add_option("--price", o->price, "a device's price, such as h100-sxm=2.50/h (repeatable)")
-      ->option_text("HARDWARE=PRICE");
-  app.add_option("--prices", o->price_files, "a file of prices, a line 'h100-sxm: 2.50/h' each")->option_text("FILE");
-  app.add_option("--headroom", o->headroom, "users or rate to have room for beyond those asked for, such as 20%")
-      ->option_text("SHARE");
-  app.add_option("--spare", o->spare, "replicas that may fail")->option_text("N");
-  add_shape_options(app, s.model);
-  add_what_if_options(app, s.hardware);
-  add_options(app, s.layout);
-  add_options(app, s.cache);
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.remove_option(app.get_option("--dp"));  // what the search answers
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.option("model,--models", &o->models, "a model, or several, each planned as if it were alone")
+      .required()
+      .metavar("MODEL[,...]");
+  line.option("--users", &o->users, "requests in the system at all times").metavar("N");
+  line.option("--rate", &s.rate, "or arrivals, such as 4/s").metavar("RATE");
+  line.option("--input", &s.input, "prompt tokens of a request (default 1024)").metavar("TOKENS");
+  line.option("--output", &s.output, "generated tokens of a request (default 256)").metavar("TOKENS");
+  line.option("--context", &s.context, "instead: decoding alone at this context").metavar("TOKENS");
+  line.option("--cache-hit", &s.cache_hit,
+              "share of prompt tokens found in the prefix cache, those of --shared-prefix counted in")
+      .metavar("SHARE");
+  line.option("--tpot", &o->tpot, "longest time between two tokens of a user").metavar("TIME");
+  line.option("--ttft", &o->ttft, "longest time to the first token").metavar("TIME");
+  line.option("--confidence", &o->confidence, "p50: expected times; p90: the upper end of the 80 % range")
+      .one_of({"p50", "p90"})
+      .metavar("p50|p90");
+  line.option("--on", &o->on, "devices to choose from (default: all)").metavar("HARDWARE[,...]");
+  line.option("--max-devices", &o->max_devices, "of one kind, replicas and spares included (default 64)").metavar("N");
+  line.option("--have", &o->have, "instead of --on: what you own, such as 4xl40s").metavar("NxHARDWARE[,...]");
+  line.option("--objective", &o->objective, "cost (default), devices (default with --have), throughput or energy")
+      .one_of({"cost", "devices", "throughput", "energy"})
+      .metavar("WHAT");
+  line.option("--budget", &o->budget, "most to spend, such as 40/h").metavar("PRICE");
+  line.option("--price", &o->price, "a device's price, such as h100-sxm=2.50/h (repeatable)").metavar("HARDWARE=PRICE");
+  line.option("--prices", &o->price_files, "a file of prices, a line 'h100-sxm: 2.50/h' each").metavar("FILE");
+  line.option("--headroom", &o->headroom, "users or rate to have room for beyond those asked for, such as 20%")
+      .metavar("SHARE");
+  line.option("--spare", &o->spare, "replicas that may fail").metavar("N");
+  add_shape_options(line, s.model);
+  add_what_if_options(line, s.hardware);
+  add_options(line, s.layout);
+  add_options(line, s.cache);
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.remove("--dp");  // what the search answers
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

@@ -2,6 +2,7 @@
 #include "cli/program.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 
 #include "catalog/suggest.h"
@@ -32,6 +33,21 @@ std::string unknown_word(CLI::App& app, const std::string& word) {
   return message + "\n";
 }
 
+/// Makes the settings the options' defaults. Throws InputError for a value an option refuses.
+void set_defaults(const std::vector<Setting>& settings, const CommandLine& line, CLI::App& app) {
+  for (auto s = settings.rbegin(); s != settings.rend(); ++s) {  // the strongest last, over the others
+    if (!s->command.empty() && s->command != line.name) continue;
+    CLI::Option* option = app.get_option_no_throw("--" + s->key);
+    if (!option) continue;
+    try {
+      option->clear();
+      for (const std::string& value : s->values) option->add_result(value);
+      option->run_callback();
+      option->clear();
+    } catch (const CLI::Error& e) { throw InputError{s->from + ": " + e.what() + "\n"}; }
+  }
+}
+
 }  // namespace
 
 int run_program(const std::vector<std::string>& arguments, bool settings) {
@@ -44,14 +60,22 @@ int run_program(const std::vector<std::string>& arguments, bool settings) {
   app.require_subcommand(0, 1);
   app.get_formatter()->column_width(34);
   int exit_code = 0;
+  CommandLine line;
   for (const Command& command : commands()) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
-    command.add(*sub, exit_code);
+    if (arguments.empty() || arguments[0] != command.name) continue;
+    line = command_line(command);
+    attach(line, *sub);
+    sub->callback([&line, &exit_code, sub] {
+      if (line.rest) *line.rest = sub->remaining();
+      exit_code = line.run();
+    });
   }
+  auto asks_help = [](const std::string& word) { return word == "-h" || word == "--help"; };
+  // A broken settings file must not be in the way of --help.
+  settings = settings && line.run && std::none_of(arguments.begin(), arguments.end(), asks_help);
   try {
-    // A broken settings file must not be in the way of --help.
-    bool asks_for_help = arguments.empty() || arguments[0].starts_with('-');
-    if (settings && !asks_for_help) set_defaults(settings_of(app), app);
+    if (settings) set_defaults(settings_of(command_lines()), line, *app.get_subcommand(line.name));
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     if (app.get_subcommands().empty()) std::cout << app.help() << std::flush;
   } catch (const CLI::ExtrasError&) {

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -212,29 +211,29 @@ int run(const ReportOptions& o) {
 
 }  // namespace
 
-void add_report(CLI::App& app, int& exit_code) {
+void add_report(CommandLine& line) {
   auto o = std::make_shared<ReportOptions>();
-  describe(app,
-           "  kvroof report                                write reports/ again\n"
-           "  kvroof report --diff README.md docs reports  what would change, for CI\n"
-           "  kvroof report --html report.html             pages and charts in one file\n\n"
-           "In a page, answers stand behind the commands that gave them:\n"
-           "  ```console                                   what a command prints\n"
-           "  $ kvroof kv llama-2-70b\n"
-           "  ```\n"
-           "  <!-- kvroof sweep ... --> <!-- end -->       its tables\n"
-           "  <!-- kvroof chart ... --> <!-- end -->       its picture\n"
-           "  <!-- kvroof $L kv llama-2-70b -->            an answer to quote as\n"
-           "  <!-- $L/at/0/bytes GB --><!-- end -->        one figure in a sentence\n\n"
-           "Exit code 0: all is as it should be, or was written; 1: --diff found differences; 2: bad input.");
-  app.add_option("paths", o->paths, "pages, or folders of pages (default: reports)")->option_text("PATH...");
-  app.add_flag("--diff", o->diff, "write nothing; show what would change");
-  app.add_option("--html", o->html, "also write all pages as one self-contained HTML file")->option_text("FILE");
-  app.add_flag("-q,--quiet", o->quiet, "print nothing; the exit code answers");
-  app.callback([o, &exit_code] {
+  line.examples =
+      "  kvroof report                                write reports/ again\n"
+      "  kvroof report --diff README.md docs reports  what would change, for CI\n"
+      "  kvroof report --html report.html             pages and charts in one file\n\n"
+      "In a page, answers stand behind the commands that gave them:\n"
+      "  ```console                                   what a command prints\n"
+      "  $ kvroof kv llama-2-70b\n"
+      "  ```\n"
+      "  <!-- kvroof sweep ... --> <!-- end -->       its tables\n"
+      "  <!-- kvroof chart ... --> <!-- end -->       its picture\n"
+      "  <!-- kvroof $L kv llama-2-70b -->            an answer to quote as\n"
+      "  <!-- $L/at/0/bytes GB --><!-- end -->        one figure in a sentence\n\n"
+      "Exit code 0: all is as it should be, or was written; 1: --diff found differences; 2: bad input.";
+  line.option("paths", &o->paths, "pages, or folders of pages (default: reports)").metavar("PATH...");
+  line.option("--diff", &o->diff, "write nothing; show what would change");
+  line.option("--html", &o->html, "also write all pages as one self-contained HTML file").metavar("FILE");
+  line.option("-q,--quiet", &o->quiet, "print nothing; the exit code answers");
+  line.run = [o] {
     if (o->paths.empty()) o->paths = {"reports"};
-    exit_code = run(*o);
-  });
+    return run(*o);
+  };
 }
 
 }  // namespace kvroof

@@ -1,6 +1,5 @@
 #include "cli/scenario.h"
 
-#include <CLI/CLI.hpp>
 #include <iterator>
 #include <set>
 
@@ -19,7 +18,7 @@ std::vector<std::pair<YAML::Node, YAML::Node>> pairs_of(const YAML::Node& mappin
 /// Reads one file's mappings into scenarios; problems go to the source.
 struct ScenarioReader {
   Source& source;
-  const std::vector<OptionInfo>& options;
+  const std::vector<Option>& options;
 
   void unknown_key(const YAML::Node& key, std::span<const ScenarioKey> keys, const std::string& where,
                    std::vector<std::string> known = {}) {
@@ -103,13 +102,13 @@ struct ScenarioReader {
 
   void option(const YAML::Node& key, const YAML::Node& value, Scenario& scenario) {
     const std::string& name = key.Scalar();
-    auto found = std::find_if(options.begin(), options.end(), [&](const OptionInfo& o) { return o.longs[0] == name; });
+    auto found = std::find_if(options.begin(), options.end(), [&](const Option& o) { return o.longs[0] == name; });
     if (found == options.end()) {
       std::vector<std::string> known;
-      for (const OptionInfo& o : options) known.push_back(o.longs[0]);
+      for (const Option& o : options) known.push_back(o.longs[0]);
       return unknown_key(key, scenario_keys, "in a scenario", known);
     }
-    if (value.IsSequence() && found->repeated) {
+    if (value.IsSequence() && found->repeated()) {
       Json list = Json::array();
       for (const YAML::Node& item : value) list.push_back(item.IsScalar() ? item.Scalar() : "");
       scenario.options[name] = list;
@@ -153,6 +152,12 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
+CommandLine line_of(SetupOptions& setup) {
+  CommandLine line;
+  add_options(line, setup);
+  return line;
+}
+
 }  // namespace
 
 ScenarioFile read_scenarios(const std::string& path) {
@@ -187,18 +192,7 @@ ScenarioFile read_scenarios(const std::string& path) {
   return file;
 }
 
-struct OptionReader::Parser {
-  CLI::App app;
-  SetupOptions options;
-};
-
-OptionReader::OptionReader() : parser_(std::make_unique<Parser>()) {
-  parser_->app.set_help_flag();
-  add_options(parser_->app, parser_->options);
-  options_ = options_of(parser_->app);
-}
-
-OptionReader::~OptionReader() = default;
+OptionReader::OptionReader() : line_(line_of(setup_)), reader_(line_) {}
 
 SetupOptions OptionReader::read(const Json& options) {
   std::vector<std::string> arguments;
@@ -212,12 +206,9 @@ SetupOptions OptionReader::read(const Json& options) {
   }
   arguments.push_back("--");
   for (const char* name : {"model", "hardware"}) arguments.push_back(options.value(name, ""));
-  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
-  parser_->options = {};
-  try {
-    parser_->app.parse(arguments);
-  } catch (const CLI::ParseError& e) { throw InputError{std::string(e.what()) + "\n"}; }
-  return parser_->options;
+  setup_ = {};
+  reader_.read(std::move(arguments));
+  return setup_;
 }
 
 }  // namespace kvroof

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "catalog/record.h"
-#include "cli/interface.h"
+#include "cli/command_line.h"
 #include "cli/setup_options.h"
 #include "cli/tolerance.h"
 
@@ -57,15 +57,15 @@ ScenarioFile read_scenarios(const std::string& path);
 class OptionReader {
  public:
   OptionReader();
-  ~OptionReader();
+  OptionReader(const OptionReader&) = delete;  // what is read goes into a member
   /// Throws InputError.
   SetupOptions read(const Json& options);
-  const std::vector<OptionInfo>& options() const { return options_; }
+  const std::vector<Option>& options() const { return line_.options; }
 
  private:
-  struct Parser;
-  std::unique_ptr<Parser> parser_;
-  std::vector<OptionInfo> options_;
+  SetupOptions setup_;
+  CommandLine line_;
+  CommandLineReader reader_;
 };
 
 }  // namespace kvroof

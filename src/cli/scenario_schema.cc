@@ -64,7 +64,7 @@ Json scenario_rule() {
   OptionReader reader;
   Json properties = Json::object();
   for (const ScenarioKey& key : scenario_keys) properties[key.name] = described(own_rule(key.name), key.what);
-  for (const OptionInfo& option : reader.options()) properties[option.longs[0]] = option_schema(option);
+  for (const Option& option : reader.options()) properties[option.longs[0]] = option_schema(option);
   return {{"type", "object"}, {"properties", properties}, {"required", needed_keys}, {"additionalProperties", false}};
 }
 

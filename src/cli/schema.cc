@@ -1,5 +1,4 @@
 // `kvroof schema`: a JSON Schema of one of the files people write, for their editor.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
@@ -11,7 +10,7 @@
 namespace kvroof {
 namespace {
 
-using Commands = std::vector<CommandInfo>;
+using Commands = std::vector<CommandLine>;
 
 constexpr std::string_view of_models[] = {"models"};
 constexpr std::string_view of_hardware[] = {"devices", "classes", "kernels", "ranges", "engines"};
@@ -30,25 +29,25 @@ constexpr struct {
 
 }  // namespace
 
-void add_schema(CLI::App& app, int& exit_code) {
+void add_schema(CommandLine& line) {
   auto what = std::make_shared<std::string>();
-  describe(app,
-           "  kvroof schema scenarios > scenarios.schema.json\n\n"
-           "models and hardware are the two files of the catalogue, catalogue a file with entries of\n"
-           "both, scenarios what 'check' reads, config .kvroof.yaml. An installed package has them in\n"
-           "share/kvroof/schema. A file names its schema to the editor in its first line:\n\n"
-           "  # yaml-language-server: $schema=/usr/share/kvroof/schema/scenarios.schema.json");
+  line.examples =
+      "  kvroof schema scenarios > scenarios.schema.json\n\n"
+      "models and hardware are the two files of the catalogue, catalogue a file with entries of\n"
+      "both, scenarios what 'check' reads, config .kvroof.yaml. An installed package has them in\n"
+      "share/kvroof/schema. A file names its schema to the editor in its first line:\n\n"
+      "  # yaml-language-server: $schema=/usr/share/kvroof/schema/scenarios.schema.json";
   std::vector<std::string> names;
   for (const auto& file : files) names.emplace_back(file.name);
-  app.add_option("file", *what, "models, hardware, catalogue, scenarios or config")
-      ->required()
-      ->check(CLI::IsMember(names))
-      ->option_text("WHAT");
-  app.callback([&app, what, &exit_code] {
+  line.option("file", what.get(), "models, hardware, catalogue, scenarios or config")
+      .required()
+      .one_of(names)
+      .metavar("WHAT");
+  line.run = [what] {
     for (const auto& file : files)
-      if (*what == file.name) std::cout << file.schema(interface_of(*app.get_parent())).dump(1) << std::endl;
-    exit_code = 0;
-  });
+      if (*what == file.name) std::cout << file.schema(command_lines()).dump(1) << std::endl;
+    return 0;
+  };
 }
 
 }  // namespace kvroof

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -10,7 +9,7 @@
 #include <sstream>
 
 #include "catalog/reader.h"
-#include "cli/interface.h"
+#include "cli/command_line.h"
 
 namespace kvroof {
 namespace {
@@ -22,13 +21,13 @@ const std::set<std::string> not_settings = {"help", "update", "out", "json", "ex
 
 constexpr std::string_view prefix = "KVROOF_";
 
-using Commands = std::vector<CommandInfo>;
+using Commands = std::vector<CommandLine>;
 
 /// Names of the settings of one command, or of all.
 std::vector<std::string> known_keys(const Commands& commands, const std::string& command) {
   std::set<std::string> names;
-  for (const CommandInfo& c : commands)
-    for (const OptionInfo& o : c.options)
+  for (const CommandLine& c : commands)
+    for (const Option& o : c.options)
       if ((command.empty() || c.name == command) && is_setting(o)) names.insert(o.longs.begin(), o.longs.end());
   return {names.begin(), names.end()};
 }
@@ -39,8 +38,8 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
 
 /// Whether the option of that name takes a path, which is relative to the file that gives it.
 bool takes_file(const Commands& commands, const std::string& key) {
-  for (const CommandInfo& c : commands)
-    for (const OptionInfo& o : c.options)
+  for (const CommandLine& c : commands)
+    for (const Option& o : c.options)
       if (contains(o.longs, key)) return o.value == "FILE";
   return false;
 }
@@ -62,7 +61,7 @@ struct FileReader {
     for (const auto& pair : node) {
       std::string key = pair.first.IsScalar() ? pair.first.Scalar() : "";
       bool names_command =
-          std::any_of(commands.begin(), commands.end(), [&](const CommandInfo& c) { return c.name == key; });
+          std::any_of(commands.begin(), commands.end(), [&](const CommandLine& c) { return c.name == key; });
       if (command.empty() && names_command && pair.second.IsMap()) {
         mapping(pair.second, key);
         continue;
@@ -155,8 +154,8 @@ std::string user_file() {
 
 }  // namespace
 
-bool is_setting(const OptionInfo& option) {
-  return !option.positional && !option.longs.empty() && !not_settings.count(option.longs.front());
+bool is_setting(const Option& option) {
+  return !option.positional() && !option.longs.empty() && !not_settings.count(option.longs.front());
 }
 
 std::vector<std::pair<std::string, bool>> settings_files() {
@@ -168,28 +167,12 @@ std::vector<std::pair<std::string, bool>> settings_files() {
   return files;
 }
 
-std::vector<Setting> settings_of(const CLI::App& root) {
-  Commands commands = interface_of(root);
+std::vector<Setting> settings_of(const std::vector<CommandLine>& commands) {
   std::vector<Setting> found;
   read_environment(commands, found);
   for (const auto& [path, there] : settings_files())
     if (there) read_file(path, commands, found);
   return found;
-}
-
-void set_defaults(const std::vector<Setting>& settings, CLI::App& root) {
-  for (auto s = settings.rbegin(); s != settings.rend(); ++s)  // the strongest last, over the others
-    for (CLI::App* app : root.get_subcommands([](CLI::App*) { return true; })) {
-      if (!s->command.empty() && s->command != app->get_name()) continue;
-      CLI::Option* option = app->get_option_no_throw("--" + s->key);
-      if (!option) continue;
-      try {
-        option->clear();
-        for (const std::string& value : s->values) option->add_result(value);
-        option->run_callback();
-        option->clear();
-      } catch (const CLI::Error& e) { throw InputError{s->from + ": " + e.what() + "\n"}; }
-    }
 }
 
 }  // namespace kvroof

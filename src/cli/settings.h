@@ -8,11 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/interface.h"
-
-namespace CLI {
-class App;
-}
+#include "cli/command_line.h"
 
 namespace kvroof {
 
@@ -24,15 +20,12 @@ struct Setting {
 };
 
 /// Whether a file or the environment may give the option: actions are no settings.
-bool is_setting(const OptionInfo& option);
+bool is_setting(const Option& option);
 
 /// Those of all layers, the strongest first. Throws InputError.
-std::vector<Setting> settings_of(const CLI::App& root);
+std::vector<Setting> settings_of(const std::vector<CommandLine>& commands);
 
 /// The files that would be read, with whether they are there, the strongest first.
 std::vector<std::pair<std::string, bool>> settings_files();
-
-/// Makes them the options' defaults. Throws InputError for a value an option refuses.
-void set_defaults(const std::vector<Setting>& settings, CLI::App& root);
 
 }  // namespace kvroof

@@ -23,11 +23,12 @@ Json both(const Json& a, const Json& b) {
   return out;
 }
 
-Json settings_of(const CommandInfo& command) {
+Json settings_of(const CommandLine& command) {
   Json properties = Json::object();
-  for (const OptionInfo& option : command.options)
+  for (const Option& option : command.options)
     if (is_setting(option)) {
-      bool ranges = command.name == takes_ranges && option.choices.empty() && !option.repeated && !option.value.empty();
+      bool ranges =
+          command.name == takes_ranges && option.choices.empty() && !option.repeated() && !option.value.empty();
       Json rule = ranges ? one_value_schema() : option_schema(option);
       rule["description"] = option.what;
       for (const std::string& name : option.longs) properties[name] = rule;
@@ -37,9 +38,9 @@ Json settings_of(const CommandInfo& command) {
 
 }  // namespace
 
-Json settings_schema(const std::vector<CommandInfo>& commands) {
+Json settings_schema(const std::vector<CommandLine>& commands) {
   Json of_all = Json::object(), of_one = Json::object();
-  for (const CommandInfo& command : commands) {
+  for (const CommandLine& command : commands) {
     Json own = settings_of(command);
     for (const auto& [name, rule] : own.items()) of_all[name] = of_all.contains(name) ? both(of_all[name], rule) : rule;
     of_one[command.name] = {{"type", "object"},

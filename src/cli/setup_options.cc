@@ -1,6 +1,5 @@
 #include "cli/setup_options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "cli/model_source.h"
@@ -9,38 +8,34 @@
 
 namespace kvroof {
 
-void add_options(CLI::App& app, SetupOptions& o) {
-  add_options(app, o.model);
-  add_options(app, o.hardware);
-  add_workload_options(app, o);
-  add_refinement_options(app, o);
-  add_options(app, o.layout);
-  add_options(app, o.cache);
+void add_options(CommandLine& line, SetupOptions& o) {
+  add_options(line, o.model);
+  add_options(line, o.hardware);
+  add_workload_options(line, o);
+  add_refinement_options(line, o);
+  add_options(line, o.layout);
+  add_options(line, o.cache);
 }
 
-void add_workload_options(CLI::App& app, SetupOptions& o) {
-  app.add_option("--context", o.context, "cached tokens of one sequence (default 4096; k = 1024)")
-      ->option_text("TOKENS");
-  app.add_option("--batch", o.batch, "sequences decoded together, or a list (default: 1 and as many as fit)")
-      ->option_text("N[,...]");
-  app.add_option("--input", o.input, "serving: prompt tokens of a request (default 1024)")->option_text("TOKENS");
-  app.add_option("--output", o.output, "serving: generated tokens of a request (default 256)")->option_text("TOKENS");
-  app.add_option("--concurrency", o.concurrency, "serving: requests in the system at all times (default 1)")
-      ->option_text("N");
-  app.add_option("--rate", o.rate, "serving: arrivals, such as 4/s; answers the concurrency it settles at")
-      ->option_text("RATE");
-  app.add_option("--cache-hit", o.cache_hit,
-                 "serving: share of prompt tokens found in the prefix cache, those of --shared-prefix counted in")
-      ->option_text("SHARE");
+void add_workload_options(CommandLine& line, SetupOptions& o) {
+  line.option("--context", &o.context, "cached tokens of one sequence (default 4096; k = 1024)").metavar("TOKENS");
+  line.option("--batch", &o.batch, "sequences decoded together, or a list (default: 1 and as many as fit)")
+      .metavar("N[,...]");
+  line.option("--input", &o.input, "serving: prompt tokens of a request (default 1024)").metavar("TOKENS");
+  line.option("--output", &o.output, "serving: generated tokens of a request (default 256)").metavar("TOKENS");
+  line.option("--concurrency", &o.concurrency, "serving: requests in the system at all times (default 1)").metavar("N");
+  line.option("--rate", &o.rate, "serving: arrivals, such as 4/s; answers the concurrency it settles at")
+      .metavar("RATE");
+  line.option("--cache-hit", &o.cache_hit,
+              "serving: share of prompt tokens found in the prefix cache, those of --shared-prefix counted in")
+      .metavar("SHARE");
 }
 
-void add_refinement_options(CLI::App& app, SetupOptions& o) {
-  app.add_option("--draft", o.draft, "speculative decoding: the model that drafts")->option_text("MODEL");
-  app.add_option("--accept", o.accept, "share of drafted tokens that the target keeps (default 0.7)")
-      ->option_text("SHARE");
-  app.add_option("--draft-len", o.draft_len, "tokens drafted a cycle (default 4)")->option_text("N");
-  app.add_option("--observed", o.observed, "anchor on your own point, such as tpot=25ms@batch=16")
-      ->option_text("POINT");
+void add_refinement_options(CommandLine& line, SetupOptions& o) {
+  line.option("--draft", &o.draft, "speculative decoding: the model that drafts").metavar("MODEL");
+  line.option("--accept", &o.accept, "share of drafted tokens that the target keeps (default 0.7)").metavar("SHARE");
+  line.option("--draft-len", &o.draft_len, "tokens drafted a cycle (default 4)").metavar("N");
+  line.option("--observed", &o.observed, "anchor on your own point, such as tpot=25ms@batch=16").metavar("POINT");
 }
 
 std::optional<Load> load_of(const SetupOptions& o) {

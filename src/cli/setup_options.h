@@ -36,12 +36,12 @@ struct Specs {
 };
 
 /// All of them: what `estimate` takes, and a scenario of `check`.
-void add_options(CLI::App& app, SetupOptions& options);
+void add_options(CommandLine& line, SetupOptions& options);
 /// Context, batch and serving load.
-void add_workload_options(CLI::App& app, SetupOptions& options);
+void add_workload_options(CommandLine& line, SetupOptions& options);
 
 /// What refines one estimate: a draft model, and a measurement of the user's own.
-void add_refinement_options(CLI::App& app, SetupOptions& options);
+void add_refinement_options(CommandLine& line, SetupOptions& options);
 
 /// The serving load, when any of its options is given. Throws InputError.
 std::optional<Load> load_of(const SetupOptions& options);

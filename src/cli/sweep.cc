@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -257,35 +256,33 @@ int run(const SweepOptions& o) {
 
 }  // namespace
 
-void add_sweep(CLI::App& app, int& exit_code) {
+void add_sweep(CommandLine& line) {
   auto o = std::make_shared<SweepOptions>();
-  describe(app,
-           "  kvroof sweep llama-3.1-8b h100-sxm --context 1k..128k*2 --batch 1..512*2\n"
-           "  kvroof sweep llama-3.1-70b --on all --tp 1..8*2 --min fits=yes --max tpot=30ms\n"
-           "  kvroof sweep qwen3-32b h100-sxm,mi300x --tp 2 --input 1k --output 256 \\\n"
-           "    --concurrency 1..256*2 --metrics ttft,tpot,throughput,cost --format csv\n\n"
-           "Any option may be a list (a,b) or a range: 1..8, 1k..128k*2, 1TB/s..8TB/s+1TB/s.\n"
-           "Metrics:\n" +
-               list_of_metrics() + "\nExit code 0: rows were shown; 1: none met the limits; 2: bad input.");
-  app.add_option("model,--models", o->setup.model.model, "models: names, files, or 'all'")
-      ->required()
-      ->option_text("MODEL[,...]");
-  app.add_option("hardware,--on", o->setup.hardware.device, "devices, or 'all'")
-      ->required()
-      ->option_text("HARDWARE[,...]");
-  app.add_option("--metrics", o->metrics, "columns, or 'all' (default: fits, the step and its range, tokens/s)")
-      ->option_text("METRIC[,...]");
-  app.add_option("--min", o->least, "leave out rows below METRIC=VALUE (repeatable)")->option_text("METRIC=VALUE");
-  app.add_option("--max", o->most, "leave out rows above METRIC=VALUE (repeatable)")->option_text("METRIC=VALUE");
-  app.add_option("--threads", o->threads, "threads; the output is the same (default: all cores)")->option_text("N");
-  add_shape_options(app, o->setup.model);
-  add_workload_options(app, o->setup);
-  add_what_if_options(app, o->setup.hardware);
-  add_options(app, o->setup.layout);
-  add_options(app, o->setup.cache);
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof sweep llama-3.1-8b h100-sxm --context 1k..128k*2 --batch 1..512*2\n"
+      "  kvroof sweep llama-3.1-70b --on all --tp 1..8*2 --min fits=yes --max tpot=30ms\n"
+      "  kvroof sweep qwen3-32b h100-sxm,mi300x --tp 2 --input 1k --output 256 \\\n"
+      "    --concurrency 1..256*2 --metrics ttft,tpot,throughput,cost --format csv\n\n"
+      "Any option may be a list (a,b) or a range: 1..8, 1k..128k*2, 1TB/s..8TB/s+1TB/s.\n"
+      "Metrics:\n" +
+      list_of_metrics() + "\nExit code 0: rows were shown; 1: none met the limits; 2: bad input.";
+  line.option("model,--models", &o->setup.model.model, "models: names, files, or 'all'")
+      .required()
+      .metavar("MODEL[,...]");
+  line.option("hardware,--on", &o->setup.hardware.device, "devices, or 'all'").required().metavar("HARDWARE[,...]");
+  line.option("--metrics", &o->metrics, "columns, or 'all' (default: fits, the step and its range, tokens/s)")
+      .metavar("METRIC[,...]");
+  line.option("--min", &o->least, "leave out rows below METRIC=VALUE (repeatable)").metavar("METRIC=VALUE");
+  line.option("--max", &o->most, "leave out rows above METRIC=VALUE (repeatable)").metavar("METRIC=VALUE");
+  line.option("--threads", &o->threads, "threads; the output is the same (default: all cores)").metavar("N");
+  add_shape_options(line, o->setup.model);
+  add_workload_options(line, o->setup);
+  add_what_if_options(line, o->setup.hardware);
+  add_options(line, o->setup.layout);
+  add_options(line, o->setup.cache);
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

@@ -5,7 +5,6 @@
 // changes. Both are shown. Uptraining costs a share of the pre-training once and is paid back by tokens served cheaper.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
@@ -205,42 +204,38 @@ int run(const UptrainOptions& o) {
 
 }  // namespace
 
-void add_train(CLI::App& app, int& exit_code) {
+void add_train(CommandLine& line) {
   auto o = std::make_shared<TrainOptions>();
-  describe(app, "  kvroof train llama-2-7b\n  kvroof train llama-2-70b --context 8k\n");
-  add_options(app, o->model);
-  app.add_option("--context", o->context, "tokens of a training sequence (default 4096; k = 1024)")
-      ->option_text("TOKENS");
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples = "  kvroof train llama-2-7b\n  kvroof train llama-2-70b --context 8k\n";
+  add_options(line, o->model);
+  line.option("--context", &o->context, "tokens of a training sequence (default 4096; k = 1024)").metavar("TOKENS");
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.run = [o] { return run(*o); };
 }
 
-void add_uptrain(CLI::App& app, int& exit_code) {
+void add_uptrain(CommandLine& line) {
   auto o = std::make_shared<UptrainOptions>();
-  describe(app,
-           "  kvroof uptrain llama-2-7b --kv-heads 8 --on h100-sxm --trained-tokens 2T\n"
-           "  kvroof uptrain llama-2-13b --kv-heads 1 --on mi300x --price 2.50/h\n\n"
-           "Exit code 0: pays back; 1: never does; 2: bad input.");
-  app.add_option("model", o->setup.model.model, "a model with more KV heads than are asked for")
-      ->required()
-      ->option_text("MODEL");
-  app.add_option("--on", o->setup.hardware.device, "the device that trains and serves")
-      ->required()
-      ->option_text("HARDWARE");
-  app.add_option("--kv-heads", o->kv_heads, "KV heads after it (default 8)")->option_text("G");
-  app.add_option("--trained-tokens", o->trained, "tokens of the pre-training, such as 2T (default: 20 a parameter)")
-      ->option_text("N");
-  app.add_option("--share", o->share, "of the pre-training's flops (default 5 %)")->option_text("SHARE");
-  app.add_option("--mfu", o->mfu, "share of the bf16 peak that training reaches (default 40 %)")->option_text("SHARE");
-  app.add_option("--price", o->price, "of a device-hour, such as 2.50/h (default: the catalogue's)")
-      ->option_text("PRICE");
-  app.add_option("--context", o->setup.context, "tokens of a served sequence (default 4096)")->option_text("TOKENS");
-  add_options(app, o->setup.layout);
-  add_options(app, o->setup.cache);
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof uptrain llama-2-7b --kv-heads 8 --on h100-sxm --trained-tokens 2T\n"
+      "  kvroof uptrain llama-2-13b --kv-heads 1 --on mi300x --price 2.50/h\n\n"
+      "Exit code 0: pays back; 1: never does; 2: bad input.";
+  line.option("model", &o->setup.model.model, "a model with more KV heads than are asked for")
+      .required()
+      .metavar("MODEL");
+  line.option("--on", &o->setup.hardware.device, "the device that trains and serves").required().metavar("HARDWARE");
+  line.option("--kv-heads", &o->kv_heads, "KV heads after it (default 8)").metavar("G");
+  line.option("--trained-tokens", &o->trained, "tokens of the pre-training, such as 2T (default: 20 a parameter)")
+      .metavar("N");
+  line.option("--share", &o->share, "of the pre-training's flops (default 5 %)").metavar("SHARE");
+  line.option("--mfu", &o->mfu, "share of the bf16 peak that training reaches (default 40 %)").metavar("SHARE");
+  line.option("--price", &o->price, "of a device-hour, such as 2.50/h (default: the catalogue's)").metavar("PRICE");
+  line.option("--context", &o->setup.context, "tokens of a served sequence (default 4096)").metavar("TOKENS");
+  add_options(line, o->setup.layout);
+  add_options(line, o->setup.cache);
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -49,7 +48,7 @@ struct ValidateOptions {
   CatalogOptions catalog;
   std::vector<std::string> files;
   std::string rows;
-  i64 worst = 8;
+  std::string worst;
 };
 
 double error_of(const Prediction& p) { return std::abs(*p.predicted / *p.measured - 1); }
@@ -203,7 +202,7 @@ int run(const ValidateOptions& o) {
         "in range: measured within the 80 % range; bias: median signed error; floor: median error of the "
         "bare floor, the estimate to beat");
   doc.blocks.push_back(legend);
-  add_worst(doc, predictions, o.worst);
+  add_worst(doc, predictions, count_of("--worst", o.worst, 8));
   if (!o.rows.empty()) write_rows(o.rows, predictions);
   print(doc, o.output);
   return 0;
@@ -236,22 +235,22 @@ void write_rows(const std::string& path, const std::vector<Prediction>& predicti
   write_text_file(path, text);
 }
 
-void add_validate(CLI::App& app, int& exit_code) {
+void add_validate(CommandLine& line) {
   auto o = std::make_shared<ValidateOptions>();
-  describe(app,
-           "  kvroof validate reports/measured/kv_memory.csv\n"
-           "  kvroof validate reports/measured/kv_memory.csv --rows rows.csv\n");
-  app.add_option("files", o->files, "tables of what was measured, as CSV; the kind shows in the columns")
-      ->required()
-      ->option_text("FILE...");
-  app.add_option("--rows", o->rows,
-                 "write one line per row: measured, predicted, low, high, "
-                 "basis, status")
-      ->option_text("FILE");
-  app.add_option("--worst", o->worst, "how many of the rows furthest off to show (default 8)")->option_text("N");
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof validate reports/measured/kv_memory.csv\n"
+      "  kvroof validate reports/measured/kv_memory.csv --rows rows.csv\n";
+  line.option("files", &o->files, "tables of what was measured, as CSV; the kind shows in the columns")
+      .required()
+      .metavar("FILE...");
+  line.option("--rows", &o->rows,
+              "write one line per row: measured, predicted, low, high, "
+              "basis, status")
+      .metavar("FILE");
+  line.option("--worst", &o->worst, "how many of the rows furthest off to show (default 8)").metavar("N");
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

@@ -1,7 +1,6 @@
 // `kvroof verify LOG…`: a serving engine's own figures beside those predicted for the run its log records.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -174,20 +173,20 @@ int run(const VerifyOptions& o) {
 
 }  // namespace
 
-void add_verify(CLI::App& app, int& exit_code) {
+void add_verify(CommandLine& line) {
   auto o = std::make_shared<VerifyOptions>();
-  describe(app,
-           "  kvroof verify server.log\n"
-           "  kvroof verify a.log b.log --format csv\n"
-           "  kvroof verify trtllm.log --model llama-3.1-8b --hardware h100-sxm\n\n"
-           "Exit code 0: exact figures inside their rounding and weights within 2 %; 1: not;\n"
-           "2: no engine's log, or bad input.");
-  app.add_option("log", o->logs, "logs of vLLM, SGLang, TensorRT-LLM or llama.cpp")->required()->option_text("LOG...");
-  app.add_option("--model", o->model, "the model, where the log doesn't name it")->option_text("MODEL");
-  app.add_option("--hardware", o->hardware, "the device, where the log doesn't name it")->option_text("HARDWARE");
-  add_options(app, o->catalog);
-  add_options(app, o->output);
-  app.callback([o, &exit_code] { exit_code = run(*o); });
+  line.examples =
+      "  kvroof verify server.log\n"
+      "  kvroof verify a.log b.log --format csv\n"
+      "  kvroof verify trtllm.log --model llama-3.1-8b --hardware h100-sxm\n\n"
+      "Exit code 0: exact figures inside their rounding and weights within 2 %; 1: not;\n"
+      "2: no engine's log, or bad input.";
+  line.option("log", &o->logs, "logs of vLLM, SGLang, TensorRT-LLM or llama.cpp").required().metavar("LOG...");
+  line.option("--model", &o->model, "the model, where the log doesn't name it").metavar("MODEL");
+  line.option("--hardware", &o->hardware, "the device, where the log doesn't name it").metavar("HARDWARE");
+  add_options(line, o->catalog);
+  add_options(line, o->output);
+  line.run = [o] { return run(*o); };
 }
 
 }  // namespace kvroof

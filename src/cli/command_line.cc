@@ -1,0 +1,115 @@
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "catalog/suggest.h"
+
+namespace kvroof {
+namespace {
+
+void add_names(Option& option) {
+  for (const std::string& name : CLI::detail::split(option.names, ',')) {
+    if (name.starts_with("--"))
+      option.longs.push_back(name.substr(2));
+    else if (name.starts_with("-"))
+      option.shorts.push_back(name.substr(1));
+    else
+      option.place = name;
+  }
+  if (option.longs.empty() && option.positional()) option.longs = {option.place};
+}
+
+CLI::Option* added(const Option& option, CLI::App& app) {
+  if (auto* const* flag = std::get_if<bool*>(&option.target))
+    return *flag ? app.add_flag(option.names, **flag, option.what) : app.set_help_flag(option.names, option.what);
+  if (auto* const* list = std::get_if<std::vector<std::string>*>(&option.target))
+    return app.add_option(option.names, **list, option.what)->allow_extra_args(!option.one_each);
+  return app.add_option(option.names, *std::get<std::string*>(option.target), option.what);
+}
+
+}  // namespace
+
+Option& Option::metavar(std::string name) {
+  value = std::move(name);
+  return *this;
+}
+
+Option& Option::one_of(std::vector<std::string> allowed) {
+  choices = std::move(allowed);
+  return *this;
+}
+
+Option& Option::required() {
+  is_required = true;
+  return *this;
+}
+
+Option& Option::takes_one() {
+  one_each = true;
+  return *this;
+}
+
+Option& Option::excludes(std::string name) {
+  excluded = std::move(name);
+  return *this;
+}
+
+Option& CommandLine::option(const std::string& names, Option::Target target, const std::string& what) {
+  Option& option = options.emplace_back();
+  option.names = names;
+  option.target = target;
+  option.what = what;
+  add_names(option);
+  return option;
+}
+
+void CommandLine::remove(const std::string& removed) {
+  std::erase_if(options, [&](const Option& o) { return o.names == removed; });
+}
+
+void attach(const CommandLine& line, CLI::App& app) {
+  app.description(line.summary + (line.examples.empty() ? "" : "\n\n" + line.examples));
+  for (const Option& o : line.options) {
+    CLI::Option* option = added(o, app);
+    if (!o.value.empty()) option->option_text(o.value);
+    if (o.is_required) option->required();
+    if (!o.choices.empty()) option->check(CLI::IsMember(o.choices));
+    if (!o.excluded.empty()) option->excludes(o.excluded);
+  }
+  if (line.rest) app.allow_extras();
+}
+
+CommandLineReader::CommandLineReader(const CommandLine& line) : app_(std::make_unique<CLI::App>()) {
+  app_->set_help_flag();
+  attach(line, *app_);
+}
+
+CommandLineReader::~CommandLineReader() = default;
+
+void CommandLineReader::read(std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  try {
+    app_->parse(std::move(arguments));
+  } catch (const CLI::ParseError& e) { throw InputError{std::string(e.what()) + "\n"}; }
+}
+
+void CommandLineReader::read(const std::string& text) {
+  try {
+    app_->parse(text);
+  } catch (const CLI::ParseError& e) { throw InputError{std::string(e.what()) + "\n"}; }
+}
+
+std::string kind_of(const Option& option, const CommandLine& command) {
+  std::string value = option.value.substr(0, option.value.find_first_of("[."));
+  if (value == "MODEL") return "models";
+  if (value == "HARDWARE") return "hardware";
+  if (value == "ENGINE") return "engines";
+  if (value == "FORMAT") return "formats";
+  if (value == "NAME" || value == "ACTION")
+    return command.name == "models" || command.name == "hardware" || command.name == "engines" ? command.name : "";
+  for (const char* file : {"FILE", "PATH", "LOG", "SCENARIOS"})
+    if (value == file) return "files";
+  return "";
+}
+
+}  // namespace kvroof
