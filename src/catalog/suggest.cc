@@ -39,8 +39,9 @@ std::string bare(std::string_view text) {
 
 std::optional<std::string> nearest(std::string_view text, std::span<const std::string> words) {
   if (text.size() > 200) return std::nullopt;
+  std::string letters = bare(text);
   for (const std::string& word : words)  // rtx-4090 is rtx4090, not rtx-4090-d
-    if (bare(word) == bare(text)) return word;
+    if (bare(word) == letters) return word;
   const std::string* best = nullptr;
   for (const std::string& word : words)
     if (text.size() >= 4 && word.size() > text.size() &&

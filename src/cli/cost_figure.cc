@@ -12,11 +12,7 @@ Chart cost(FigureRequest& request) {
   std::vector<Setup> cases =
       cases_of(request, {"llama-3.1-70b"}, {"a100-sxm-80", "h100-sxm", "h200-sxm", "b200-sxm", "mi355x"}, w);
   std::vector<std::string> names = names_of(cases);
-  Plot plot{{.title = "tokens/s of one user",
-             .key = "tokens_per_second_per_user",
-             .unit = AxisUnit::number,
-             .from_zero = false,
-             .noun = "tok/s a user"},
+  Plot plot{user_speed_axis(),
             {.title = "a million generated tokens",
              .key = "dollars_per_million_tokens",
              .unit = AxisUnit::dollars,
@@ -29,21 +25,12 @@ Chart cost(FigureRequest& request) {
       request.left_out.push_back(fmt::format("{}: its price is not known", devices_name(c)));
       continue;
     }
-    Series s{
-        .name = names[i],
-        .label = fmt::format("{}, {}/h", names[i], money(c.device.price->dollars_per_hour * double(c.d.devices())))};
     Memory memory = c.memory();
-    std::vector<i64> batches = batches_of(request, c);
-    for (i64 batch : batches) {
-      Step step = c.step(batch);
-      std::optional<double> dollars = metric("cost").number({c, memory, &step});
-      bool end = batch == batches.front() || batch == batches.back();
-      s.points.push_back({.x = step.tokens_per_second_per_user,
-                          .y = dollars.value_or(0),
-                          .label = fmt::format("batch {}", batch),
-                          .mark = end ? fmt::format("{}", batch) : ""});
-    }
-    if (!s.points.empty()) s.name_at = s.points.size() / 2;
+    Series s = curve_over_batches(request, c, [&](const Step& step) {
+      return metric("cost").number({c, memory, &step}).value_or(0);
+    });
+    s.name = names[i];
+    s.label = fmt::format("{}, {}/h", names[i], money(c.device.price->dollars_per_hour * double(c.d.devices())));
     plot.series.push_back(s);
   }
   std::string common = common_name(cases);

@@ -10,7 +10,6 @@ namespace kvroof {
 namespace {
 
 constexpr const char* option = "--expert-skew";
-constexpr double steepest = 10;
 
 [[noreturn]] void fail(const std::string& error) { throw InputError{std::string(option) + ": " + error + "\n"}; }
 
@@ -22,7 +21,7 @@ double expert_skew_of(const std::string& text, const Model& model) {
     std::string_view rest;
     std::optional<double> skew = parse_decimal(text, &rest);
     if (!skew || !rest.empty()) fail("'" + text + "' is not an exponent such as 0.8, nor distinct=40@tokens=16");
-    if (*skew < 0 || *skew > steepest) fail("must lie in [0, 10]");
+    if (*skew < 0 || *skew > steepest_skew) fail("must lie in [0, 10]");
     return *skew;
   }
   const MoeFeedForward* moe = experts_of(model);
@@ -32,8 +31,8 @@ double expert_skew_of(const std::string& text, const Model& model) {
   std::optional<double> skew = skew_of(*moe, tokens, distinct);
   if (!skew)
     fail(fmt::format("{} tokens touch {:.4g} to {:.4g} of the {} experts of {}, not {}", tokens,
-                     distinct_experts(*moe, tokens, steepest), distinct_experts(*moe, tokens), moe->experts, model.id,
-                     distinct));
+                     distinct_experts(*moe, tokens, steepest_skew), distinct_experts(*moe, tokens), moe->experts,
+                     model.id, distinct));
   return *skew;
 }
 

@@ -96,6 +96,29 @@ std::vector<i64> batches_of(const FigureRequest& request, const Setup& c) {
   return batches;
 }
 
+Axis user_speed_axis() {
+  return {.title = "tokens/s of one user",
+          .key = "tokens_per_second_per_user",
+          .unit = AxisUnit::number,
+          .from_zero = false,
+          .noun = "tok/s a user"};
+}
+
+Series curve_over_batches(const FigureRequest& request, const Setup& c, const std::function<double(const Step&)>& y) {
+  Series s;
+  std::vector<i64> batches = batches_of(request, c);
+  for (i64 batch : batches) {
+    Step step = c.step(batch);
+    bool end = batch == batches.front() || batch == batches.back();
+    s.points.push_back({.x = step.tokens_per_second_per_user,
+                        .y = y(step),
+                        .label = fmt::format("batch {}", batch),
+                        .mark = end ? fmt::format("{}", batch) : ""});
+  }
+  if (!s.points.empty()) s.name_at = s.points.size() / 2;
+  return s;
+}
+
 std::string workload_words(const FigureRequest& request, i64 context) {
   Deployment d;
   apply(request.cache, Model{}, d);

@@ -4,6 +4,7 @@
 // left out is the same for all. To add a chart, write its function and add its row.
 #pragma once
 
+#include <functional>
 #include <span>
 
 #include "cli/cases.h"
@@ -52,6 +53,10 @@ std::vector<Kind> kinds_for(const Model& model);
 i64 context_of(const FigureRequest& request, i64 fallback);
 /// Batches asked for, or 1, 2, 4 … and the most that fit.
 std::vector<i64> batches_of(const FigureRequest& request, const Setup& c);
+/// Tokens/s of one user, the axis of what a batch trades for it.
+Axis user_speed_axis();
+/// One case over its batches, `y` of each step against the speed of a user; the ends are marked with their batch.
+Series curve_over_batches(const FigureRequest& request, const Setup& c, const std::function<double(const Step&)>& y);
 /// `8,192 tokens of context, fp8 KV cache`.
 std::string workload_words(const FigureRequest& request, i64 context);
 /// `, vLLM`: the engine of the cases, where there is one.

@@ -41,16 +41,6 @@ std::string trimmed(std::string_view text) {
   return std::string(text);
 }
 
-std::vector<std::string> lines_in(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t from = 0; from < text.size();) {
-    std::size_t to = std::min(text.find('\n', from), text.size());
-    lines.push_back(text.substr(from, to - from));
-    from = to + 1;
-  }
-  return lines;
-}
-
 /// What stands between `before` and `after` of a line that is nothing else.
 std::optional<std::string> inside(std::string_view line, std::string_view before, std::string_view after) {
   std::string bare = trimmed(line);
@@ -71,7 +61,7 @@ std::optional<std::string> prompted(std::string_view line) {
 class Rewriter {
  public:
   Rewriter(const std::string& page, const std::string& text, const Ask& ask)
-      : page_(page), ask_(ask), lines_(lines_in(text)) {}
+      : page_(page), ask_(ask), lines_(lines_of(text)) {}
 
   Rewritten run() {
     while (next_ < lines_.size()) {
@@ -244,7 +234,7 @@ class Rewriter {
     refuse_to_write(arguments);
     std::string text = "`kvroof " + command + "`\n\n";
     bool shown = section.empty(), found = shown;
-    for (const std::string& line : lines_in(answered(arguments, "markdown"))) {
+    for (const std::string& line : lines_of(answered(arguments, "markdown"))) {
       bool heading = line.starts_with("#");
       if (heading && !section.empty()) {
         shown = trimmed(line.substr(line.find_first_not_of('#'))).starts_with(section);
@@ -331,6 +321,16 @@ class Rewriter {
 
 }  // namespace
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t from = 0; from < text.size();) {
+    std::size_t to = std::min(text.find('\n', from), text.size());
+    lines.push_back(text.substr(from, to - from));
+    from = to + 1;
+  }
+  return lines;
+}
+
 Rewritten rewritten(const std::string& page, const std::string& text, const Ask& ask) {
   return Rewriter(page, text, ask).run();
 }
@@ -338,7 +338,7 @@ Rewritten rewritten(const std::string& page, const std::string& text, const Ask&
 std::string without_commands(const std::string& text) {
   std::string kept;
   bool fenced = false;
-  for (std::string line : lines_in(text)) {
+  for (std::string line : lines_of(text)) {
     if (is_fence(line)) fenced = !fenced;
     if (!fenced) {
       bool had = false;

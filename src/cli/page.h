@@ -43,6 +43,9 @@ struct Rewritten {
 /// The page with its answers asked for again. Throws InputError `PAGE:LINE: ...`.
 Rewritten rewritten(const std::string& page, const std::string& text, const Ask& ask);
 
+/// A text's lines, without their ends.
+std::vector<std::string> lines_of(const std::string& text);
+
 /// The page as its readers need it: without the commands that only serve to keep it.
 std::string without_commands(const std::string& text);
 

@@ -105,13 +105,25 @@ std::string estimates_csv(const std::string& scenarios) {
   return text;
 }
 
+/// The page as it will stand, with the pictures of its folder.
+ReportPage html_page(const std::string& page, const Rewritten& now) {
+  fs::path folder = fs::path(page).parent_path();
+  ReportPage shown{fs::path(page).filename().string(), without_commands(now.text), {}};
+  for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder))
+    if (entry.path().extension() == ".svg")
+      shown.charts[entry.path().filename().string()] = read_text_file(entry.path().string(), "a chart");
+  for (const auto& [name, svg] : now.charts) shown.charts[name] = svg;
+  return shown;
+}
+
 class Report {
  public:
+  explicit Report(bool html) : html_(html) {}
+
   void add(const std::string& page) {
     std::string text = read_text_file(page, "a page");
     Rewritten now = rewritten(page, text, ask);
     fs::path folder = fs::path(page).parent_path();
-    ReportPage shown{fs::path(page).filename().string(), without_commands(now.text), {}};
     kept_.push_back({page, text, now.text, now.changes});
     for (const auto& [name, svg] : now.charts) {
       std::string path = (folder / name).string();
@@ -119,12 +131,8 @@ class Report {
         if (k.path == path && k.after != svg)
           throw InputError{page + ": another page draws a different " + name + "\n"};
       kept_.push_back({path, read_or_empty(path), svg, {}});
-      shown.charts[name] = svg;
     }
-    for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder))
-      if (entry.path().extension() == ".svg" && !shown.charts.contains(entry.path().filename().string()))
-        shown.charts[entry.path().filename().string()] = read_text_file(entry.path().string(), "a chart");
-    pages_.push_back(std::move(shown));
+    if (html_) pages_.push_back(html_page(page, now));
   }
 
   void add_estimates(const std::string& scenarios) {
@@ -136,20 +144,14 @@ class Report {
   const std::vector<ReportPage>& pages() const { return pages_; }
 
  private:
+  bool html_;
   std::vector<Kept> kept_;
   std::vector<ReportPage> pages_;
 };
 
-std::vector<std::string> lines_of_text(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
 /// The lines between what both texts begin and end with, and how many those are; long ones and many are cut.
 void show(const std::string& before, const std::string& after) {
-  std::vector<std::string> a = lines_of_text(before), b = lines_of_text(after);
+  std::vector<std::string> a = lines_of(before), b = lines_of(after);
   std::size_t first = 0, last = 0, most = std::min(a.size(), b.size());
   while (first < most && a[first] == b[first]) ++first;
   while (last < most - first && a[a.size() - 1 - last] == b[b.size() - 1 - last]) ++last;
@@ -183,7 +185,7 @@ int run(const ReportOptions& o) {
   setenv("NO_COLOR", "1", 1);
   setenv("LC_ALL", "C.UTF-8", 1);
   std::vector<Folder> folders = folders_of(o);
-  Report report;
+  Report report(!o.html.empty());
   bool progress = isatty(STDERR_FILENO) && !o.quiet;
   for (const Folder& f : folders) {
     for (const std::string& page : f.pages) {

@@ -61,11 +61,7 @@ Chart tokens_per_user(FigureRequest& request) {
   std::vector<Setup> cases =
       cases_of(request, {"llama-3.1-70b"}, {"h100-sxm", "h200-sxm", "b200-sxm", "mi300x", "mi355x"}, w);
   std::vector<std::string> names = names_of(cases);
-  Plot plot{{.title = "tokens/s of one user",
-             .key = "tokens_per_second_per_user",
-             .unit = AxisUnit::number,
-             .from_zero = false,
-             .noun = "tok/s a user"},
+  Plot plot{user_speed_axis(),
             {.title = "tokens/s of one device",
              .key = "tokens_per_second_per_device",
              .unit = AxisUnit::number,
@@ -75,17 +71,9 @@ Chart tokens_per_user(FigureRequest& request) {
             false};
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const Setup& c = cases[i];
-    Series s{.name = names[i]};
-    std::vector<i64> batches = batches_of(request, c);
-    for (i64 batch : batches) {
-      Step step = c.step(batch);
-      bool end = batch == batches.front() || batch == batches.back();
-      s.points.push_back({.x = step.tokens_per_second_per_user,
-                          .y = step.tokens_per_second / double(c.d.devices()),
-                          .label = fmt::format("batch {}", batch),
-                          .mark = end ? fmt::format("{}", batch) : ""});
-    }
-    if (!s.points.empty()) s.name_at = s.points.size() / 2;
+    Series s = curve_over_batches(request, c,
+                                  [&](const Step& step) { return step.tokens_per_second / double(c.d.devices()); });
+    s.name = names[i];
     plot.series.push_back(s);
   }
   return {"tokens-per-user",

@@ -6,8 +6,6 @@
 namespace kvroof {
 namespace {
 
-constexpr double steepest = 10;
-
 /// The expected largest of `count` standard normal draws, at powers of two (order statistics; Harter 1961).
 double largest_of(i64 count) {
   constexpr double at[] = {0, 0.5642, 1.0294, 1.4236, 1.7660, 2.0697, 2.3437, 2.5947, 2.8269};
@@ -58,7 +56,7 @@ double busiest_rank_experts(const MoeFeedForward& moe, double tokens, i64 ranks,
 }
 
 std::optional<double> skew_of(const MoeFeedForward& moe, double tokens, double distinct) {
-  double low = 0, high = steepest;
+  double low = 0, high = steepest_skew;
   if (distinct > distinct_experts(moe, tokens) * (1 + 1e-9) || distinct < distinct_experts(moe, tokens, high))
     return std::nullopt;
   for (int i = 0; i < 60; ++i) {

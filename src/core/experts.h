@@ -15,6 +15,8 @@
 
 namespace kvroof {
 
+constexpr double steepest_skew = 10;
+
 /// Chance of each expert, the most popular first, to be chosen by one token.
 std::vector<double> expert_chances(const MoeFeedForward& moe, double skew);
 
@@ -26,7 +28,7 @@ double distinct_experts(const MoeFeedForward& moe, double tokens, double skew = 
 double busiest_rank_experts(const MoeFeedForward& moe, double tokens, i64 ranks, double skew = 0);
 
 /// The skew at which `tokens` tokens touch `distinct` experts; none where even routing touches fewer or the steepest
-/// (10) more.
+/// more.
 std::optional<double> skew_of(const MoeFeedForward& moe, double tokens, double distinct);
 
 /// The first group of experts in a model; null when there is none.
