@@ -104,13 +104,13 @@ TEST_CASE("a change is a page of causes and changes, and an accepted one is none
         "  1  mine.yaml:9: mine layers[0].attention.kv_heads 8 -> 16  (2 scenarios)\n"
         "\n"
         "Changes, worst first\n"
-        "  scenario  metric          before      now   change  outcome  cause\n"
-        "  chat      kv_token       128 KiB  256 KiB   +100 %  worse    1\n"
-        "  chat      kv_sequence    125 MiB  250 MiB   +100 %  worse    1\n"
-        "  chat      max_sequences      217      106  -51.2 %  worse    1\n"
-        "  long      kv_token       128 KiB  256 KiB   +100 %  worse    1\n"
-        "  long      kv_sequence      2 GiB    4 GiB   +100 %  worse    1\n"
-        "  long      max_sequences       13        6  -53.8 %  worse    1\n"
+        "  scenario  metric        before      now   change  outcome  cause\n"
+        "  chat      kv_token     128 KiB  256 KiB   +100 %  worse    1\n"
+        "  chat      kv_sequence  125 MiB  250 MiB   +100 %  worse    1\n"
+        "  chat      fits             217      106  -51.2 %  worse    1\n"
+        "  long      kv_token     128 KiB  256 KiB   +100 %  worse    1\n"
+        "  long      kv_sequence    2 GiB    4 GiB   +100 %  worse    1\n"
+        "  long      fits              13        6  -53.8 %  worse    1\n"
         "  and 16 more; --all shows them\n");
   CHECK(p.check("--update").exit_code == 0);
   CHECK(p.check("").exit_code == 0);
@@ -122,18 +122,18 @@ TEST_CASE("a missed budget fails even an update") {
   Run r = p.check("--update");
   CHECK(r.exit_code == 1);
   CHECK(r.out.rfind("2 scenarios against baseline.json: 1 budget missed, 1 worse\n", 0) == 0);
-  CHECK(r.out.find("Budgets missed\n- chat max_sequences: 51, asked for 100 sequences\n") != std::string::npos);
+  CHECK(r.out.find("Budgets missed\n- chat fits: 51, asked for 100 sequences\n") != std::string::npos);
   r = p.check("");
   CHECK(r.exit_code == 1);
   CHECK(r.out ==
         "2 scenarios against baseline.json: 1 budget missed, 1 same\n"
         "\n"
         "Budgets missed\n"
-        "- chat max_sequences: 51, asked for 100 sequences\n"
+        "- chat fits: 51, asked for 100 sequences\n"
         "\n"
         "Changes, worst first\n"
-        "  scenario  metric         before  now  change  outcome        cause\n"
-        "  chat      max_sequences      51   51     0 %  budget missed\n");
+        "  scenario  metric  before  now  change  outcome        cause\n"
+        "  chat      fits        51   51     0 %  budget missed\n");
 }
 
 TEST_CASE("the forms CI systems read, whole") {

@@ -153,7 +153,7 @@ TEST_CASE("each injected change is caught with its metric, its direction and its
        "card memory[0].bandwidth 2 TB/s -> 1.9 TB/s"},
       {"bandwidth: 2 TB/s", "bandwidth: 2.1 TB/s", "chat", "floor", Finding::better,
        "card memory[0].bandwidth 2 TB/s -> 2.1 TB/s"},
-      {"capacity: 40 GiB", "capacity: 39 GiB", "chat", "max_sequences", Finding::worse,
+      {"capacity: 40 GiB", "capacity: 39 GiB", "chat", "fits", Finding::worse,
        "card memory[0].capacity 40 GiB -> 39 GiB"},
       {"q_heads: 32, kv_heads: 8", "q_heads: 32, kv_heads: 4", "chat", "kv_token", Finding::better,
        "small layers[0].attention.kv_heads 8 -> 4"},
@@ -523,11 +523,11 @@ F:5:5: unknown key 'hardwar' in a scenario
   did you mean 'hardware'?
 F:6:5: unknown key 'kv_dtype' in a scenario
   did you mean 'kv-dtype'?
-F:7:21: max_sequences: '64 GiB' is not a whole number such as 4096, 32k or 1M
+F:7:21: fits: '64 GiB' is not a whole number such as 4096, 32k or 1M
 F:7:35: tpot: '30' has no unit; expected a time such as 30ms
 F:8:25: unknown key 'wran' in a tolerance
   did you mean 'warn'?
-F:8:42: max_sequences: '2ms' is not a whole number such as 4096, 32k or 1M
+F:8:42: fits: '2ms' is not a whole number such as 4096, 32k or 1M
 F:3:5: missing key 'hardware' in a scenario
 F:9:5: the name 'a' is already that of line 3
 )");

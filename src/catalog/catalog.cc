@@ -155,6 +155,7 @@ void Catalog::add_file(const std::string& path) {
   add_text(path, text);
   Source source(path, text);  // the index sees line starts only; what is no YAML elsewhere must not pass
   load_yaml(source, text);
+  source.throw_if_any();
 }
 
 void Catalog::add_text(const std::string& file, std::string text) {
@@ -328,6 +329,7 @@ Reached reach(YAML::Node node, const std::vector<std::string>& path, std::size_t
 Location Catalog::locate(std::string_view section, std::string_view name, const std::vector<std::string>& field) const {
   const Entry* entry = find(section, name);
   if (!entry) return {};
+  std::string id = entry->id;
   Source source(entry->file, entry->text, entry->first_line);
   YAML::Node node = entry_node(source, *entry);
   Reached at = reach(node, field, 0);
@@ -346,9 +348,10 @@ Location Catalog::locate(std::string_view section, std::string_view name, const 
   if (const Entry* of_class = inherited ? find("classes", node["class"].Scalar()) : nullptr) {
     Source class_source(of_class->file, of_class->text, of_class->first_line);
     Reached there = reach(entry_node(class_source, *of_class), field, 1);
-    if (there.depth > std::max<std::size_t>(at.depth, 1)) return {of_class->file, of_class->first_line + there.line};
+    if (there.depth > std::max<std::size_t>(at.depth, 1))
+      return {of_class->file, of_class->first_line + there.line, id, false};
   }
-  return {entry->file, entry->first_line + at.line};
+  return {entry->file, entry->first_line + at.line, id, at.depth == field.size()};
 }
 
 std::vector<std::string> Catalog::lint() const {

@@ -25,10 +25,12 @@ struct Entry {
   std::string_view text;
 };
 
-/// A line of a catalogue file, from 0.
+/// Where a field of an entry stands.
 struct Location {
   std::string file;
-  int line = 0;
+  int line = 0;       ///< from 0
+  std::string entry;  ///< id of the entry asked for, whatever it was called
+  bool own = false;   ///< the entry or a base of it has the field; a device's figure may also be its class's
 };
 
 class Catalog {

@@ -1,9 +1,10 @@
 #include "catalog/reader.h"
 
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "catalog/names.h"
+#include "catalog/text_file.h"
 
 namespace kvroof {
 namespace {
@@ -24,11 +25,39 @@ std::string quoted(const std::string& text) {
   return "'" + (text.size() > 60 ? text.substr(0, 57) + "..." : text) + "'";
 }
 
+/// Keys given twice in one mapping, of which YAML's reader keeps one. Nodes stand in the order of the text, so one that
+/// stands before what was read already is an alias (`*name`), whose keys were seen at its anchor.
+class RepeatedKeys {
+ public:
+  explicit RepeatedKeys(Source& source) : source_(source) {}
+
+  void walk(const YAML::Node& node) {
+    if (!(node.IsMap() || node.IsSequence()) || node.Mark().pos <= read_to_) return;
+    read_to_ = node.Mark().pos;
+    std::map<std::string, Place> seen;
+    for (const auto& part : node) {
+      if (node.IsMap() && part.first.IsScalar()) given(part.first, seen);
+      walk(node.IsMap() ? part.second : YAML::Node(part));
+    }
+  }
+
+ private:
+  void given(const YAML::Node& key, std::map<std::string, Place>& seen) {
+    auto [first, fresh] = seen.try_emplace(key.Scalar(), key.Mark());
+    if (!fresh)
+      source_.problem(key.Mark(), "key " + quoted(key.Scalar()) + " is given already on line " +
+                                      std::to_string(source_.line_of(first->second)));
+  }
+
+  Source& source_;
+  int read_to_ = -1;
+};
+
 }  // namespace
 
 std::string Source::where(Place place) const {
   if (place.line < 0) return file_;
-  return file_ + ":" + std::to_string(place.line + first_line_ + 1) + ":" + std::to_string(place.column + 1);
+  return file_ + ":" + std::to_string(line_of(place)) + ":" + std::to_string(place.column + 1);
 }
 
 void Source::problem(Place place, const std::string& what, const std::string& hint) {
@@ -63,9 +92,11 @@ void Source::throw_if_any() const {
 YAML::Node load_yaml(Source& source, std::string_view text) {
   if (text.find('\0') != std::string_view::npos)
     throw InputError{source.file() + ": is not text (it holds a zero byte)\n"};
+  if (!is_utf8(text)) throw InputError{source.file() + ": is not text in UTF-8\n"};
   try {
     YAML::Node node = YAML::Load(std::string(text));
     if (!node || node.IsNull()) throw InputError{source.file() + ": is empty\n"};
+    RepeatedKeys(source).walk(node);
     return node;
   } catch (const YAML::Exception& e) {
     source.problem(e.mark, "not valid YAML: " + e.msg);
@@ -223,10 +254,8 @@ std::optional<int> ValueReader::arithmetic(const YAML::Node& key) {
 }
 
 void SpecReader::finish() {
-  std::set<std::string> seen;
   for (const auto& pair : node_) {
     std::string key = scalar(pair.first);
-    if (!seen.insert(key).second) source_.problem(pair.first.Mark(), "key '" + key + "' is given twice" + in_what());
     bool is_known = false;
     for (const std::string& k : known_) is_known |= k == key;
     if (is_known) continue;

@@ -1,8 +1,8 @@
 // Reads specs from YAML and says exactly where one is wrong: file:line:col, the line, a caret, a way out.
 //
-// A SpecReader walks a spec's field list over a mapping: each key is looked up and converted, unknown and
-// duplicate keys are reported with the nearest known one. All problems of a file are collected, then thrown
-// together; nothing half-read leaves this file.
+// A SpecReader walks a spec's field list over a mapping: each key is looked up and converted, unknown keys
+// are reported with the nearest known one, repeated ones with the line of the first. All problems of a file are
+// collected, then thrown together; nothing half-read leaves this file.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -38,6 +38,8 @@ class Source {
   std::string problems() const;
   void throw_if_any() const;
   std::string where(Place place) const;
+  /// Of its file, from 1.
+  int line_of(Place place) const { return place.line + first_line_ + 1; }
   const std::string& file() const { return file_; }
 
  private:
@@ -47,7 +49,7 @@ class Source {
   std::vector<std::string> problems_;
 };
 
-/// The document of a text, or an InputError that points at what is not YAML.
+/// The document of a text, or an InputError that points at what is not YAML. Keys given twice go to the source.
 YAML::Node load_yaml(Source& source, std::string_view text);
 
 /// Conversions of one value each; a failure is reported to the source and leaves the value alone.
@@ -141,7 +143,7 @@ class SpecReader {
       value = fallback;
   }
   void allow(const char* key) { known_.push_back(key); }
-  /// Reports keys that no field asked for, and keys given twice.
+  /// Reports keys that no field asked for.
   void finish();
 
  private:

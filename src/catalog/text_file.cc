@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "catalog/suggest.h"
 
@@ -15,6 +16,13 @@ std::string read_text_file(const std::string& path, std::string_view expected) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw InputError{path + ": can't be opened\n"};
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+bool is_utf8(std::string_view text) {
+  try {
+    nlohmann::json(text).dump();
+    return true;
+  } catch (const nlohmann::json::type_error&) { return false; }
 }
 
 void write_text_file(const std::string& path, std::string_view text) {

@@ -10,6 +10,8 @@ namespace kvroof {
 /// be.
 std::string read_text_file(const std::string& path, std::string_view expected);
 
+bool is_utf8(std::string_view text);
+
 /// Replaces the file. Throws InputError when it can't be written whole.
 void write_text_file(const std::string& path, std::string_view text);
 

@@ -19,13 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t worth_a_thread = 200;  ///< scenarios
 
-/// Paths are beside the file that names them, wherever the program runs.
-std::string beside(const std::string& file, const std::string& name) {
-  fs::path path = fs::path(file).parent_path() / name;
-  std::error_code error;
-  return !name.empty() && fs::exists(path, error) ? path.string() : name;
-}
-
 /// Looks specs up once, however many scenarios share them.
 struct Lookup {
   const ScenarioFile& file;
@@ -40,9 +33,11 @@ struct Lookup {
     if (found == models.end()) found = models.emplace(name, find_model(beside(file.path, name), catalog)).first;
     return found->second;
   }
-  const Device& device(const HardwareOptions& o) {
-    auto found = devices.find(o.device);
-    if (found == devices.end()) found = devices.emplace(o.device, find_device(o, catalog)).first;
+  const Device& device(HardwareOptions o) {
+    std::string name = o.device;
+    if (is_device_file(name)) o.device = beside(file.path, name);
+    auto found = devices.find(name);
+    if (found == devices.end()) found = devices.emplace(name, find_device(o, catalog)).first;
     return found->second;
   }
   const Engine& engine(const DeploymentOptions& o, const Device& device) {
@@ -55,6 +50,21 @@ struct Lookup {
     auto found = ranges.find(basis);
     if (found == ranges.end()) found = ranges.emplace(basis, catalog.range(basis)).first;
     return found->second;
+  }
+
+  /// Whether all that is asked for by name is there to be read.
+  bool has_all(const SetupOptions& o) const {
+    auto is_model = [&](const std::string& name) {
+      std::error_code error;
+      std::string path = model_file(file, name, catalog);
+      return path.empty() || fs::exists(path, error);
+    };
+    auto is_device = [&](const std::string& name) {
+      std::error_code error;
+      return is_device_file(name) ? fs::exists(beside(file.path, name), error) : catalog.has("devices", name);
+    };
+    return is_model(o.model.model) && (o.draft.empty() || is_model(o.draft)) && is_device(o.hardware.device) &&
+           (o.layout.engine.empty() || catalog.has("engines", o.layout.engine));
   }
 };
 
@@ -128,25 +138,26 @@ struct Answerer {
     return *(prepared[question] = std::make_unique<Prepared>(setup_of(o, specs), load));
   }
 
-  Answer answer(const Scenario& scenario) {
-    Answer a;
-    a.options = scenario.options;
+  /// Fills in what it gets to; throws InputError with the fault set to what it means.
+  void answer(const Scenario& scenario, Answer& a) {
+    a.fault = Fault::unreadable;
     SetupOptions o = reader.read(scenario.options);
+    if (!lookup.has_all(o)) a.fault = Fault::absent;
     const Device& device = lookup.device(o.hardware);
     Basis basis = basis_of(o, device);
-    const Model& model = lookup.model(o.model.model);
     const Engine& engine = lookup.engine(o.layout, device);
-    const RangeRule& range = lookup.range(basis);
-    if (!o.draft.empty()) keep(all.models, o.draft, lookup.model(o.draft));
     a.engine = engine.id;
     a.basis = name_of(basis);
-    std::optional<Load> load = load_of(o);
-    a.figures = prepare(scenario, o, device, basis, load).figures(load);
-    keep(all.models, o.model.model, model);
+    if (!o.draft.empty()) keep(all.models, o.draft, lookup.model(o.draft));
+    keep(all.models, o.model.model, lookup.model(o.model.model));
     keep(all.devices, o.hardware.device, device);
     keep(all.engines, a.engine, engine);
-    keep(all.ranges, a.basis, range);
-    return a;
+    keep(all.ranges, a.basis, lookup.range(basis));
+    a.fault = Fault::unanswerable;
+    std::optional<Load> load = load_of(o);
+    a.loaded = load.has_value();
+    a.figures = prepare(scenario, o, device, basis, load).figures(load);
+    a.fault = Fault::none;
   }
 };
 
@@ -156,14 +167,11 @@ Answers answer_some(const ScenarioFile& file, const Catalog& catalog, std::size_
   auto& by_name = answerer.all.by_name;
   for (std::size_t i = begin; i < end; ++i) {
     const Scenario& s = file.scenarios[i];
+    Answer& a = by_name[s.name];
+    a.options = s.options;
     try {
-      by_name.emplace(s.name, answerer.answer(s));
-    } catch (const InputError& e) {
-      Answer failed;
-      failed.options = s.options;
-      failed.error = e.message;
-      by_name.emplace(s.name, failed);
-    }
+      answerer.answer(s, a);
+    } catch (const InputError& e) { a.error = e.message; }
   }
   return std::move(answerer.all);
 }
@@ -186,10 +194,6 @@ const Spec& read_once(std::map<std::string, Spec>& known, const Json& record, co
   if (found == known.end()) found = known.emplace(text, read(record, where)).first;
   return found->second;
 }
-
-}  // namespace
-
-namespace {
 
 /// Name and value of each input; `shared` when other answers rest on the same record.
 template <class Take>
@@ -242,13 +246,38 @@ Answers answer_all(const ScenarioFile& file, const Catalog& catalog) {
   return all;
 }
 
-std::string error_at(const ScenarioFile& file, const Scenario& scenario, const std::string& error) {
-  std::string out;
-  std::istringstream lines(error);
-  for (std::string line; std::getline(lines, line);)
-    out += (line.rfind(' ', 0) == 0 ? "" : fmt::format("{}:{}: '{}': ", file.path, scenario.line, scenario.name)) +
-           line + "\n";
-  return out;
+void Unanswered::add(const Scenario& scenario, const std::string& error) {
+  std::vector<const Scenario*>& stopped = scenarios_[error];
+  if (stopped.empty()) errors_.push_back(error);
+  stopped.push_back(&scenario);
+}
+
+void Unanswered::throw_if_any() const {
+  std::string message;
+  for (const std::string& error : errors_) {
+    const std::vector<const Scenario*>& stopped = scenarios_.at(error);
+    std::istringstream lines(error);
+    for (std::string line; std::getline(lines, line);)
+      message +=
+          (line.starts_with(' ') ? "" : fmt::format("{}:{}: '{}': ", file_.path, stopped[0]->line, stopped[0]->name)) +
+          line + "\n";
+    if (std::size_t more = stopped.size() - 1; more > 0)
+      message += fmt::format("  and {} more scenario{}\n", more, more == 1 ? "" : "s");
+  }
+  if (!message.empty()) throw InputError{message};
+}
+
+void throw_unanswered(const ScenarioFile& file, const Answers& answers) {
+  Unanswered unanswered(file);
+  for (const Scenario& s : file.scenarios)
+    if (const Answer& a = answers.by_name.at(s.name); a.fault != Fault::none) unanswered.add(s, a.error);
+  unanswered.throw_if_any();
+}
+
+std::string beside(const std::string& file, const std::string& name) {
+  fs::path path = fs::path(file).parent_path() / name;
+  std::error_code error;
+  return !name.empty() && fs::exists(path, error) ? path.string() : name;
 }
 
 std::string model_file(const ScenarioFile& file, const std::string& model, const Catalog& catalog) {

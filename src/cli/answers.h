@@ -16,10 +16,20 @@ namespace kvroof {
 /// One figure per row of judged().
 using Figures = std::vector<std::optional<double>>;
 
+/// What stands in the way of an answer.
+enum class Fault {
+  none,
+  unreadable,    ///< the options, an entry or a file are not what they should be
+  absent,        ///< there is no model, device or engine of that name
+  unanswerable,  ///< all of it reads, but it does not go together
+};
+
 struct Answer {
   Json options;               ///< as the scenario has them
   std::string engine, basis;  ///< the device's usual engine, or the one asked for; what its range rests on
   Figures figures;
+  bool loaded = false;  ///< a load was asked for
+  Fault fault = Fault::none;
   std::string error;  ///< why there is no answer
 };
 
@@ -45,12 +55,27 @@ class InputTexts {
 
 Figures figures_of(const Setup& setup, const std::optional<Load>& load);
 
-/// Every scenario against one catalogue. A scenario that can't be answered carries its error.
+/// Every scenario against one catalogue. One that can't be answered carries its error, and what could be read.
 Answers answer_all(const ScenarioFile& file, const Catalog& catalog);
 
-/// The scenario's error, each problem at its place in the file.
-std::string error_at(const ScenarioFile& file, const Scenario& scenario, const std::string& error);
+/// Errors of scenarios for which there is no answer, each at the first scenario that it stops.
+class Unanswered {
+ public:
+  explicit Unanswered(const ScenarioFile& file) : file_(file) {}
+  void add(const Scenario& scenario, const std::string& error);
+  void throw_if_any() const;
 
+ private:
+  const ScenarioFile& file_;
+  std::vector<std::string> errors_;                                ///< in the order they came
+  std::map<std::string, std::vector<const Scenario*>> scenarios_;  ///< that an error stops
+};
+
+/// Throws the errors of all scenarios.
+void throw_unanswered(const ScenarioFile& file, const Answers& answers);
+
+/// A path is beside the file of scenarios that names it, wherever the program runs.
+std::string beside(const std::string& file, const std::string& name);
 /// The file a scenario's model is read from; empty when the catalogue has it.
 std::string model_file(const ScenarioFile& file, const std::string& model, const Catalog& catalog);
 

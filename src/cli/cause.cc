@@ -13,7 +13,9 @@ using Path = std::vector<std::string>;
 
 /// Something that differs, as edits of the older inputs; null takes a key away.
 struct Difference {
-  Cause cause;
+  std::string subject;  ///< the entry or file whose field it is; empty when the field says all
+  std::string field;
+  Cause cause;  ///< `what` is put together at the end
   std::vector<std::pair<Path, Json>> edits;
 };
 
@@ -22,7 +24,10 @@ struct Leaf {
   Json before, now;  ///< null: absent
 };
 
-/// Of mappings and lists alike in shape the places that differ; what names another kind differs as a whole.
+/// A model's attention and feed-forward have other fields by their `kind`; elsewhere it is a label, such as HBM3.
+bool is_variant(const Path& path) { return path.back() == "attention" || path.back() == "feed_forward"; }
+
+/// Of mappings and lists alike in shape the places that differ; a variant of another kind differs as a whole.
 void find_leaves(const Json& before, const Json& now, const Path& path, std::vector<Leaf>& out) {
   if (before == now) return;
   auto at = [](const Json& json, const std::string& key) { return json.contains(key) ? json.at(key) : Json(); };
@@ -32,7 +37,7 @@ void find_leaves(const Json& before, const Json& now, const Path& path, std::vec
     return deeper;
   };
   bool both_mappings = before.is_object() && now.is_object();
-  if (both_mappings && at(before, "kind") == at(now, "kind")) {
+  if (both_mappings && !(is_variant(path) && at(before, "kind") != at(now, "kind"))) {
     for (const auto& [key, value] : before.items()) find_leaves(value, at(now, key), below(key), out);
     for (const auto& [key, value] : now.items())
       if (!before.contains(key)) find_leaves(Json(), value, below(key), out);
@@ -57,7 +62,10 @@ std::string value_text(const Json& value) {
   if (value.is_null()) return "unset";
   if (value.is_object() && value.contains("kind")) return value_text(value["kind"]);
   std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
+  if (text.size() <= 60) return text;
+  std::size_t end = 57;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // no half character
+  return text.substr(0, end) + "...";
 }
 
 void apply(Json& inputs, const Path& path, const Json& value) {
@@ -100,8 +108,10 @@ struct Differences {
     for (const Leaf& leaf : leaves("options")) {
       const std::string& key = leaf.path[1];
       auto line = scenario.option_lines.find(key);
-      Difference d{{context.file.path, line == scenario.option_lines.end() ? scenario.line : line->second,
-                    fmt::format("{} of '{}'", key, scenario.name), value_text(leaf.before), value_text(leaf.now)},
+      Difference d{"",
+                   fmt::format("{} of '{}'", key, scenario.name),
+                   {context.file.path, line == scenario.option_lines.end() ? scenario.line : line->second, "",
+                    value_text(leaf.before), value_text(leaf.now)},
                    {{leaf.path, leaf.now}}};
       if (key == "model") whole(d, "model");
       if (key == "hardware") whole(d, "device"), range_with(d);
@@ -112,62 +122,102 @@ struct Differences {
     }
   }
 
-  /// The fields of one spec, each at its place in the catalogue.
-  void spec(const char* part, const std::string& section, const std::string& name, const std::string& file) {
-    for (const Leaf& leaf : leaves(part)) {
+  /// The fields of one spec, each at the place that `locate` gives.
+  template <class Locate>
+  void spec(const char* part, const std::string& name, Locate locate) {
+    std::vector<Leaf> all = leaves(part);
+    auto names_class = [](const Leaf& leaf) { return leaf.path[0] == "device" && leaf.path[1] == "class"; };
+    std::stable_partition(all.begin(), all.end(), names_class);
+    std::optional<std::size_t> of_class;  // another class brings its figures along
+    for (const Leaf& leaf : all) {
       Path field(leaf.path.begin() + 1, leaf.path.end());
-      Location place = file.empty() ? context.catalog.locate(section, name, field) : Location{file, -1};
-      Difference d{
-          {place.file, place.line + 1, name + " " + written(field), value_text(leaf.before), value_text(leaf.now)},
-          {{leaf.path, leaf.now}}};
-      bool is_device = section == "devices";
-      if (is_device && field[0] == "class" && before["options"].value("engine", "").empty()) engine_with(d);
-      if (is_device && (field.back() == "basis" || field[0] == "class")) range_with(d);
+      Location place = locate(field);
+      if (of_class && field[0] == "achievable" && !place.own) {
+        found[*of_class].edits.emplace_back(leaf.path, leaf.now);
+        continue;
+      }
+      Difference d{place.entry.empty() ? name : place.entry,
+                   written(field),
+                   {place.file, place.line + 1, "", value_text(leaf.before), value_text(leaf.now)},
+                   {{leaf.path, leaf.now}}};
+      bool is_class = names_class(leaf);
+      if (is_class) of_class = found.size();
+      if (is_class && before["options"].value("engine", "").empty()) engine_with(d);
+      if (is_class || (leaf.path[0] == "device" && field.back() == "basis")) range_with(d);
       found.push_back(d);
     }
   }
 
+  void model(const char* part, const char* option) {
+    std::string name = now["options"].value(option, "");
+    if (name.empty() || before["options"].value(option, "") != name) return;
+    std::string file = model_file(context.file, name, context.catalog);
+    spec(part, name, [&](const Path& field) {
+      return file.empty() ? context.catalog.locate("models", name, field) : Location{file, -1, "", true};
+    });
+  }
+
+  void device() {
+    std::string name = now["options"].value("hardware", "");
+    if (before["options"].value("hardware", "") != name) return;
+    std::optional<DeviceFile> file;  // read for a difference alone
+    spec("device", name, [&](const Path& field) {
+      if (!is_device_file(name)) return context.catalog.locate("devices", name, field);
+      if (!file) file = device_file(beside(context.file.path, name), context.catalog);
+      return file->catalog.locate("devices", file->id, field);
+    });
+  }
+
+  void entry(const char* part, const char* section, const char* id) {
+    std::string name = now[part].value(id, "");
+    if (before[part].value(id, "") != name) return;
+    spec(part, name, [&](const Path& field) { return context.catalog.locate(section, name, field); });
+  }
+
   void collect() {
     options();
-    const Json& asked = now["options"];
-    std::string model = asked.value("model", ""), device = asked.value("hardware", "");
-    if (before["options"].value("model", "") == model)
-      spec("model", "models", model, model_file(context.file, model, context.catalog));
-    std::string draft = asked.value("draft", "");
-    if (before["options"].value("draft", "") == draft)
-      spec("draft", "models", draft, draft.empty() ? "" : model_file(context.file, draft, context.catalog));
-    if (before["options"].value("hardware", "") == device) spec("device", "devices", device, "");
-    std::string engine = now["engine"].value("id", ""), basis = now["range"].value("basis", "");
-    if (before["engine"].value("id", "") == engine) spec("engine", "engines", engine, "");
-    if (before["range"]["basis"] == now["range"]["basis"]) spec("range", "ranges", basis, "");
-    Difference rest{{"", 0, "usual engine", before["engine"].value("id", ""), engine}, {}};
+    model("model", "model");
+    model("draft", "draft");
+    device();
+    entry("engine", "engines", "id");
+    entry("range", "ranges", "basis");
+    Difference rest{
+        "", "usual engine", {"", 0, "", before["engine"].value("id", ""), now["engine"].value("id", "")}, {}};
     engine_with(rest), range_with(rest);
     if (!rest.edits.empty()) found.push_back(rest);
+    for (Difference& d : found) d.cause.what = d.subject.empty() ? d.field : d.subject + " " + d.field;
   }
 };
 
 const std::string& part_of(const Difference& d) { return d.edits[0].first[0]; }
 
-/// The differences of the parts named become one each: half of a new shape means nothing alone.
-std::vector<Difference> joined(const std::vector<Difference>& differences, const std::set<std::string>& parts) {
+/// The marked differences of each part become one: half of a new shape means nothing alone.
+std::vector<Difference> joined(const std::vector<Difference>& differences, const std::vector<bool>& marked) {
   std::vector<Difference> out;
   std::map<std::string, std::size_t> first;
-  for (const Difference& d : differences) {
-    const std::string& part = part_of(d);
-    auto at = parts.count(part) ? first.find(part) : first.end();
+  for (std::size_t i = 0; i < differences.size(); ++i) {
+    const Difference& d = differences[i];
+    auto at = marked[i] ? first.find(part_of(d)) : first.end();
     if (at == first.end()) {
-      if (parts.count(part)) first[part] = out.size();
+      if (marked[i]) first[part_of(d)] = out.size();
       out.push_back(d);
       continue;
     }
     Difference& whole = out[at->second];
-    bool names_spec = part != "options";  // `llama-2-7b layers[0]…`: the name is said once
-    whole.cause.what += ", " + d.cause.what.substr(names_spec ? d.cause.what.find(' ') + 1 : 0);
+    whole.field += ", " + d.field;
+    whole.cause.what += ", " + d.field;  // the subject is said once
     whole.cause.before += ", " + d.cause.before;
     whole.cause.now += ", " + d.cause.now;
     whole.edits.insert(whole.edits.end(), d.edits.begin(), d.edits.end());
   }
   return out;
+}
+
+std::vector<Difference> differences_of(const Scenario& scenario, const Json& before, const Json& now,
+                                       const CauseContext& context) {
+  Differences differences{scenario, context, before, now};
+  differences.collect();
+  return std::move(differences.found);
 }
 
 std::optional<Figures> tried(const Json& inputs, const Difference& d, Replay& replay) {
@@ -184,6 +234,23 @@ std::vector<std::optional<Figures>> each_alone(const std::vector<Difference>& di
   std::vector<std::optional<Figures>> found;
   for (const Difference& d : differences) found.push_back(differences.size() == 1 ? now : tried(before, d, replay));
   return found;
+}
+
+std::vector<bool> those_that_fail(const std::vector<Difference>&, const std::vector<std::optional<Figures>>& alone) {
+  std::vector<bool> marked;
+  for (const std::optional<Figures>& figures : alone) marked.push_back(!figures);
+  return marked;
+}
+
+/// All of a part where one difference fails alone: what it needs is one of the others.
+std::vector<bool> parts_that_fail(const std::vector<Difference>& differences,
+                                  const std::vector<std::optional<Figures>>& alone) {
+  std::set<std::string> failing;
+  for (std::size_t i = 0; i < alone.size(); ++i)
+    if (!alone[i]) failing.insert(part_of(differences[i]));
+  std::vector<bool> marked;
+  for (const Difference& d : differences) marked.push_back(failing.count(part_of(d)) > 0);
+  return marked;
 }
 
 bool differs(const Judged& metric, const std::optional<double>& a, const std::optional<double>& b) {
@@ -246,25 +313,38 @@ std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& all_
     put_down(start, *replayed, {"", 0, "kvroof itself", all_before.version, all_now.version}, causes, moved);
     start = *replayed;
   }
-  Differences differences{scenario, context, before, now};
-  differences.collect();
-  std::vector<std::optional<Figures>> alone = each_alone(differences.found, before, is.figures, replay);
-  std::set<std::string> failing;
-  for (std::size_t i = 0; i < alone.size(); ++i)
-    if (!alone[i]) failing.insert(part_of(differences.found[i]));
-  if (!failing.empty()) {
-    differences.found = joined(differences.found, failing);
-    alone = each_alone(differences.found, before, is.figures, replay);
+  std::vector<Difference> found = differences_of(scenario, before, now, context);
+  std::vector<std::optional<Figures>> alone = each_alone(found, before, is.figures, replay);
+  for (auto marks : {those_that_fail, parts_that_fail}) {
+    std::vector<bool> marked = marks(found, alone);
+    if (std::find(marked.begin(), marked.end(), true) == marked.end()) break;
+    found = joined(found, marked);
+    alone = each_alone(found, before, is.figures, replay);
   }
   for (std::size_t i = 0; i < alone.size(); ++i)
-    if (alone[i] && replayed) put_down(start, *alone[i], differences.found[i].cause, causes, moved);
+    if (alone[i] && replayed) put_down(start, *alone[i], found[i].cause, causes, moved);
   for (std::size_t m = 0; m < moved.size(); ++m) {
     settle(moved[m], was.figures[m], is.figures[m]);
     if (!moved[m].effects.empty() || !differs(judged()[m], was.figures[m], is.figures[m])) continue;
     // Nothing moves it alone: all of them, together.
-    for (const Difference& d : differences.found) moved[m].effects.push_back({index_of(causes, d.cause), {}});
+    for (const Difference& d : found) moved[m].effects.push_back({index_of(causes, d.cause), {}});
   }
   return moved;
+}
+
+std::vector<Effect> causes_of_loss(const Scenario& scenario, const Answers& all_before, const Answers& all_now,
+                                   const CauseContext& context, Replay& replay, std::vector<Cause>& causes) {
+  Json before = all_before.inputs_of(all_before.by_name.at(scenario.name));
+  Json now = all_now.inputs_of(all_now.by_name.at(scenario.name));
+  std::vector<Difference> found = differences_of(scenario, before, now, context);
+  std::vector<Effect> fatal;
+  for (const Difference& d : found) {
+    bool stops = found.size() == 1 || !tried(before, d, replay);
+    if (stops) fatal.push_back({index_of(causes, d.cause), {}});
+  }
+  if (!fatal.empty()) return fatal;
+  for (const Difference& d : found) fatal.push_back({index_of(causes, d.cause), {}});  // none of them alone
+  return fatal;
 }
 
 }  // namespace kvroof

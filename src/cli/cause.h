@@ -43,5 +43,8 @@ struct CauseContext {
 /// One Attribution per metric of a scenario; `causes` collects the distinct causes of all scenarios.
 std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& before, const Answers& now,
                                    const CauseContext& context, Replay& replay, std::vector<Cause>& causes);
+/// What stops a scenario that reads as before from being answered: each difference that does so alone, else all.
+std::vector<Effect> causes_of_loss(const Scenario& scenario, const Answers& before, const Answers& now,
+                                   const CauseContext& context, Replay& replay, std::vector<Cause>& causes);
 
 }  // namespace kvroof

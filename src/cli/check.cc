@@ -41,7 +41,17 @@ bool graver(const MetricCheck& a, const MetricCheck& b) {
   return size_of(a) > size_of(b);
 }
 
-/// The metrics of one scenario that both sides answer, or that only one does.
+/// Why an answer has no figure of the metric.
+std::string why_missing(const Judged& metric, const Answer& answer) {
+  auto figure = [&](const char* name) { return answer.figures[std::size_t(find_judged(name) - judged().data())]; };
+  if (metric.metric->needs_load && !answer.loaded) return "needs a load (input, output, concurrency or rate)";
+  if (figure("shortfall").value_or(0) > 0) return "it does not fit";
+  if (metric.name == "cost" && figure("throughput")) return "the price is not known";
+  if (answer.loaded) return "the load can't be served";
+  return "there is none";
+}
+
+/// The metrics that both sides answer, or that only one does.
 ScenarioCheck check_of(const Scenario& scenario, const Figures& before, const Figures& now) {
   ScenarioCheck check{scenario.name, scenario.line};
   for (std::size_t i = 0; i < judged().size(); ++i) {
@@ -64,24 +74,88 @@ bool moved(const ScenarioCheck& check) {
 /// First line of a message, which the place and the rest of the report complete.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-/// A scenario without an answer on one side.
-ScenarioCheck one_sided(const Scenario& scenario, const Answer* before, const Answer* now, const CauseContext& context,
-                        std::vector<Cause>& causes) {
-  Figures none(judged().size());
-  bool gone = !now || !now->error.empty();
-  ScenarioCheck check = check_of(scenario, gone ? before->figures : none, gone ? none : now->figures);
-  check.outcome = gone ? Finding::gone : std::max(check.outcome, Finding::added);
-  if (!now) {
-    check.error = "not in " + context.file.path + " any more";
-    return check;
-  }
-  if (!gone) return check;
-  check.error = first_line(now->error);
-  std::size_t cause = causes.size();
-  causes.push_back({context.file.path, scenario.line, fmt::format("'{}': {}", scenario.name, check.error), "", ""});
-  for (MetricCheck& m : check.metrics) m.attribution.effects.push_back({cause, {}});
+const Figures& no_figures() {
+  static const Figures none(judged().size());
+  return none;
+}
+
+ScenarioCheck check_of_new(const Scenario& scenario, const Figures& now) {
+  ScenarioCheck check = check_of(scenario, no_figures(), now);
+  check.outcome = std::max(check.outcome, Finding::added);
   return check;
 }
+
+/// A scenario that only the older side answers; it is gone as a whole, and so is what it promised.
+ScenarioCheck check_of_gone(const std::string& name, int line, const Figures& before, const std::string& why) {
+  Scenario promises_nothing;
+  promises_nothing.name = name;
+  promises_nothing.line = line;
+  ScenarioCheck check = check_of(promises_nothing, before, no_figures());
+  check.outcome = Finding::gone;
+  check.error = why;
+  return check;
+}
+
+/// Compares what two sides answer, scenario by scenario.
+struct Comparison {
+  const Answers &before, &now;
+  const CauseContext& context;
+  Check check;
+  Replay replay = {};
+  Unanswered unanswered{context.file};
+
+  static const Answer* answer_in(const Answers& answers, const std::string& name) {
+    auto found = answers.by_name.find(name);
+    return found == answers.by_name.end() ? nullptr : &found->second;
+  }
+
+  /// What can't be read is nobody's answer. What can't be answered is gone if nothing but its inputs changed since;
+  /// in a new or edited scenario it is a mistake.
+  const std::string* mistake(const Answer* was, const Answer& is) const {
+    if (was && was->fault == Fault::unreadable) return &was->error;
+    if (is.fault == Fault::none) return nullptr;
+    bool was_answered = was && was->fault == Fault::none;
+    bool gone = is.fault != Fault::unreadable && was_answered && was->options == is.options;
+    return gone ? nullptr : &is.error;
+  }
+
+  /// A model or device that is not there any more is said at the scenario; it has no line of its own to point at.
+  std::vector<Effect> causes_of_gone(const Scenario& s, const Answer& is) {
+    if (is.fault == Fault::unanswerable) return causes_of_loss(s, before, now, context, replay, check.causes);
+    check.causes.push_back({context.file.path, s.line, fmt::format("'{}': {}", s.name, first_line(is.error)), "", ""});
+    return {{check.causes.size() - 1, {}}};
+  }
+
+  void gone(const Scenario& s, const Answer& was, const Answer& is) {
+    ScenarioCheck one = check_of_gone(s.name, s.line, was.figures, first_line(is.error));
+    std::vector<Effect> effects = causes_of_gone(s, is);
+    for (MetricCheck& m : one.metrics) m.attribution.effects = effects;
+    check.scenarios.push_back(one);
+  }
+
+  void both(const Scenario& s, const Answer& was, const Answer& is) {
+    ScenarioCheck one = check_of(s, was.figures, is.figures);
+    if (moved(one)) {
+      std::vector<Attribution> moved_by = causes_of(s, before, now, context, replay, check.causes);
+      for (MetricCheck& m : one.metrics) m.attribution = moved_by[std::size_t(m.metric - judged().data())];
+    }
+    std::stable_sort(one.metrics.begin(), one.metrics.end(), graver);
+    check.scenarios.push_back(one);
+  }
+
+  void scenario(const Scenario& s) {
+    const Answer *was = answer_in(before, s.name), &is = now.by_name.at(s.name);
+    if (const std::string* error = mistake(was, is)) return unanswered.add(s, *error);
+    if (is.fault != Fault::none)
+      gone(s, *was, is);
+    else if (was && was->fault == Fault::none)
+      both(s, *was, is);
+    else
+      check.scenarios.push_back(check_of_new(s, is.figures));
+    for (MetricCheck& m : check.scenarios.back().metrics)
+      if (m.budget && !m.now) m.missing = why_missing(*m.metric, is);
+  }
+};
 
 }  // namespace
 
@@ -106,43 +180,20 @@ const char* name_of(Finding outcome) {
 }
 
 Check compare(const Answers& before, const Answers& now, const CauseContext& context, const std::string& against) {
-  Check check{context.file.path, against, {}, {}};
-  Replay replay;
-  std::string unanswered;
-  for (const Scenario& s : context.file.scenarios) {
-    auto was = before.by_name.find(s.name);
-    const Answer* old = was == before.by_name.end() || !was->second.error.empty() ? nullptr : &was->second;
-    const Answer& fresh = now.by_name.at(s.name);
-    if (!old && !fresh.error.empty()) {
-      unanswered += error_at(context.file, s, fresh.error);
-      continue;
-    }
-    if (!old || !fresh.error.empty()) {
-      check.scenarios.push_back(one_sided(s, old, &fresh, context, check.causes));
-      continue;
-    }
-    ScenarioCheck one = check_of(s, old->figures, fresh.figures);
-    if (moved(one)) {
-      std::vector<Attribution> moved_by = causes_of(s, before, now, context, replay, check.causes);
-      for (MetricCheck& m : one.metrics) m.attribution = moved_by[std::size_t(m.metric - judged().data())];
-    }
-    std::stable_sort(one.metrics.begin(), one.metrics.end(), graver);
-    check.scenarios.push_back(one);
-  }
-  if (!unanswered.empty()) throw InputError{unanswered};
-  for (const auto& [name, answer] : before.by_name) {
-    Scenario left_out;
-    left_out.name = name;
+  Comparison comparison{before, now, context, {context.file.path, against, {}, {}}};
+  for (const Scenario& s : context.file.scenarios) comparison.scenario(s);
+  comparison.unanswered.throw_if_any();
+  Check& check = comparison.check;
+  for (const auto& [name, answer] : before.by_name)
     if (!now.by_name.count(name))
-      check.scenarios.push_back(one_sided(left_out, &answer, nullptr, context, check.causes));
-  }
+      check.scenarios.push_back(check_of_gone(name, 0, answer.figures, "not in " + context.file.path + " any more"));
   std::stable_sort(check.scenarios.begin(), check.scenarios.end(), [](const auto& a, const auto& b) {
     if (a.outcome != b.outcome) return a.outcome > b.outcome;
     double first = a.metrics.empty() ? 0 : size_of(a.metrics[0]),
            second = b.metrics.empty() ? 0 : size_of(b.metrics[0]);
     return first > second;
   });
-  return check;
+  return std::move(check);
 }
 
 }  // namespace kvroof

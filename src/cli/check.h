@@ -15,6 +15,7 @@ struct MetricCheck {
   Finding outcome = Finding::same;
   bool warned = false;             ///< within tolerance, but beyond its warning
   const Budget* budget = nullptr;  ///< the one that is missed
+  std::string missing = {};        ///< why there is no figure to hold against it
   Attribution attribution = {};
 
   /// Share of the old value; none where there is none.
@@ -43,7 +44,7 @@ const char* name_of(Finding outcome);
 /// A change that somebody has to accept.
 constexpr bool fails(Finding outcome) { return outcome >= Finding::added; }
 
-/// Throws InputError for scenarios that neither side answers.
+/// Throws InputError for what can't be read, and for new or edited scenarios that can't be answered.
 Check compare(const Answers& before, const Answers& now, const CauseContext& context, const std::string& against);
 
 }  // namespace kvroof

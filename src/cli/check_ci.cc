@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/check_report.h"
+#include "render/svg.h"
 
 namespace kvroof {
 namespace {
@@ -23,12 +24,18 @@ std::string replaced(const std::string& text, std::initializer_list<std::pair<ch
   return out;
 }
 
-/// XML 1.0 knows no control characters but tab and line ends.
-std::string xml(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 32 && c != '\t' && c != '\n' && c != '\r') c = '?';
-  return replaced(text,
-                  {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\n', "&#10;"}, {'\r', "&#13;"}});
+/// Line ends and tabs as references, which attributes keep; what XML 1.0 forbids is replaced.
+std::string xml(std::string_view text) {
+  constexpr std::pair<char, std::string_view> kept[] = {{'\n', "&#10;"}, {'\r', "&#13;"}, {'\t', "&#9;"}};
+  std::string out;
+  for (std::size_t end = 0; !text.empty(); text.remove_prefix(end)) {
+    end = std::min(text.find_first_of("\n\r\t"), text.size());
+    out += escaped(text.substr(0, end));
+    for (const auto& [c, reference] : kept)
+      if (end < text.size() && text[end] == c) out += reference;
+    end += end < text.size();
+  }
+  return out;
 }
 
 std::string message_of(const std::string& text) { return replaced(text, {{'%', "%25"}, {'\r', "%0D"}, {'\n', "%0A"}}); }

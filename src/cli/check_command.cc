@@ -122,13 +122,6 @@ Answers accepted(const CheckCommand& o) {
   }
 }
 
-void throw_unanswered(const ScenarioFile& file, const Answers& answers) {
-  std::string message;
-  for (const Scenario& s : file.scenarios)
-    if (const Answer& a = answers.by_name.at(s.name); !a.error.empty()) message += error_at(file, s, a.error);
-  if (!message.empty()) throw InputError{message};
-}
-
 /// Writes only what differs, so an untouched tree stays untouched.
 void update(const std::string& path, const Answers& now) {
   std::ifstream in(path, std::ios::binary);
@@ -151,8 +144,13 @@ int run(const CheckCommand& o) {
   Check check = compare(before, now, {file, catalog, recorded}, recorded ? baseline_path(o) : o.against);
   write(format_called(o.output.json ? "json" : o.output.format).write(check, o), o.output);
   write_also(check, o, also);
-  if (o.update) update(baseline_path(o), now);
-  return o.update ? check.count(Finding::broken) > 0 : !check.passes();
+  if (!o.update) return !check.passes();
+  update(baseline_path(o), now);
+  int missed = check.count(Finding::broken);
+  if (missed > 0)
+    std::cerr << fmt::format("kvroof: {} is written, but {} scenario{} a budget; exit code 1\n", baseline_path(o),
+                             missed, missed == 1 ? " misses" : "s miss");
+  return missed > 0;
 }
 
 }  // namespace

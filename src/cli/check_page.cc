@@ -85,6 +85,7 @@ Json json_of(const MetricCheck& m) {
   if (std::optional<double> share = m.relative()) j["relative"] = *share;
   if (m.warned) j["warned"] = true;
   if (m.budget) j["budget"] = m.budget->text;
+  if (!m.missing.empty()) j["missing"] = m.missing;
   j["causes"] = Json::array();
   for (const Effect& e : m.attribution.effects) {
     Json effect = {{"cause", e.cause + 1}};
@@ -126,8 +127,8 @@ void add_rows(const ScenarioCheck& s, std::size_t most, Rows& rows) {
     if (m.attribution.effects.size() > 1)
       rows.splits.lines.push_back(name + " " + m.metric->name + ": " + split_text(m));
     if (m.budget)
-      rows.budgets.lines.push_back(
-          fmt::format("{} {}: {}, asked for {}", name, m.metric->name, value_of(m, m.now), m.budget->text));
+      rows.budgets.lines.push_back(fmt::format("{} {}: {}, asked for {}", name, m.metric->name,
+                                               m.now ? value_of(m, m.now) : m.missing, m.budget->text));
   }
 }
 
@@ -179,20 +180,23 @@ std::string sentence_of(const MetricCheck& m) {
   std::string change = change_of(m);
   std::string text = fmt::format("{} {}: {} -> {}{}", m.metric->name, outcome_word(m), value_of(m, m.before),
                                  value_of(m, m.now), change.empty() ? "" : " (" + change + ")");
+  if (!m.missing.empty()) text += ", " + m.missing;
   return m.budget ? text + ", asked for " + m.budget->text : text;
 }
 
 std::vector<std::string> sentences_of(const ScenarioCheck& s, const Check& check) {
   std::vector<std::string> lines;
   std::vector<std::size_t> named;
-  if (is_whole(s)) return {s.error.empty() ? "not in " + check.against : s.error};
+  if (is_whole(s)) lines.push_back(s.error.empty() ? "not in " + check.against : s.error);
   for (const MetricCheck& m : s.metrics) {
     if (fails(s.outcome) && m.outcome == Finding::within && !m.warned) continue;
-    lines.push_back(sentence_of(m));
+    if (!is_whole(s)) lines.push_back(sentence_of(m));
     for (const Effect& e : m.attribution.effects)
       if (std::find(named.begin(), named.end(), e.cause) == named.end()) named.push_back(e.cause);
   }
-  for (std::size_t cause : named) lines.push_back("because " + check.causes[cause].text());
+  for (std::size_t cause : named)
+    if (const Cause& c = check.causes[cause]; !(is_whole(s) && c.before.empty() && c.now.empty()))
+      lines.push_back("because " + c.text());  // what is gone has said its error
   return lines;
 }
 

@@ -9,10 +9,11 @@ namespace kvroof {
 namespace {
 
 constexpr struct {
-  const char* name;
+  const char* metric;
   Better better;
+  const char* name = nullptr;  ///< where a promise has a shorter word than the metric
 } table[] = {{"kv_token", Better::lower},    {"kv_sequence", Better::lower}, {"weights", Better::lower},
-             {"kv_room", Better::higher},    {"shortfall", Better::lower},   {"max_sequences", Better::higher},
+             {"kv_room", Better::higher},    {"shortfall", Better::lower},   {"max_sequences", Better::higher, "fits"},
              {"max_tokens", Better::higher}, {"floor", Better::lower},       {"low", Better::lower},
              {"tpot", Better::lower},        {"high", Better::lower},        {"tpot_low", Better::lower},
              {"tpot_high", Better::lower},   {"ttft", Better::lower},        {"throughput", Better::higher},
@@ -35,8 +36,8 @@ std::span<const Judged> judged() {
   static const std::vector<Judged> all = [] {
     std::vector<Judged> found;
     for (const auto& row : table) {
-      const Metric& m = metric(row.name);
-      found.push_back({&m, row.better, std::string(m.name), std::string(m.key)});
+      const Metric& m = metric(row.metric);
+      found.push_back({&m, row.better, row.name ? row.name : std::string(m.name), std::string(m.key)});
     }
     return found;
   }();
@@ -44,7 +45,6 @@ std::span<const Judged> judged() {
 }
 
 const Judged* find_judged(std::string_view name) {
-  if (name == "fits") name = "max_sequences";
   for (const Judged& j : judged())
     if (j.name == name || j.key == name) return &j;
   return nullptr;

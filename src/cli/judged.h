@@ -24,7 +24,7 @@ struct Judged {
 };
 
 std::span<const Judged> judged();
-/// By name or key; `fits` is how many do.
+/// By name or key.
 const Judged* find_judged(std::string_view name);
 /// Words that may follow a value: `64 sequences`, `2.00/Mtok`.
 inline constexpr std::string_view value_words[] = {"sequences", "tokens", "tok/s", "/Mtok"};

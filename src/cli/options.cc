@@ -299,17 +299,24 @@ Model with_what_ifs(const ModelOptions& o, Model model) {
   return model;
 }
 
-Device find_device(const std::string& name, const Catalog& catalog) {
-  if (!name.ends_with(".yaml") && !name.ends_with(".yml")) return catalog.device(name);
+bool is_device_file(const std::string& name) { return name.ends_with(".yaml") || name.ends_with(".yml"); }
+
+DeviceFile device_file(const std::string& path, const Catalog& catalog) {
   Catalog alone;
-  alone.add_file(name);
+  alone.add_file(path);
   std::vector<std::string> ids = alone.ids("devices");
   if (ids.size() != 1)
-    throw InputError{name + ": describes " + std::to_string(ids.size()) + " devices, expected one\n" +
-                     "  a file of several goes with --catalog " + name + " and the device's id\n"};
-  Catalog both = catalog;
-  both.add_file(name);
-  return both.device(ids[0]);
+    throw InputError{path + ": describes " + std::to_string(ids.size()) + " devices, expected one\n" +
+                     "  a file of several goes with --catalog " + path + " and the device's id\n"};
+  DeviceFile found{catalog, ids[0]};
+  found.catalog.add_file(path);
+  return found;
+}
+
+Device find_device(const std::string& name, const Catalog& catalog) {
+  if (!is_device_file(name)) return catalog.device(name);
+  DeviceFile file = device_file(name, catalog);
+  return file.catalog.device(file.id);
 }
 
 Device find_device(const HardwareOptions& o, const Catalog& catalog) {

@@ -70,7 +70,15 @@ Model with_what_ifs(const ModelOptions& options, Model model);
 /// A device by name as it stands in the catalogue, and with the overrides applied.
 Device find_device(const HardwareOptions& options, const Catalog& catalog);
 Device device_of(const HardwareOptions& options, const Catalog& catalog);
-/// A device by name, or the one that a YAML file describes (`kvroof measure --save`). Throws InputError.
+/// Whether the word for a device is a YAML file that describes one (`kvroof measure --save`).
+bool is_device_file(const std::string& name);
+/// The one device of such a file, and the catalogue with the file laid over it. Throws InputError.
+struct DeviceFile {
+  Catalog catalog;
+  std::string id;
+};
+DeviceFile device_file(const std::string& path, const Catalog& catalog);
+/// A device by name, or the one that a YAML file describes. Throws InputError.
 Device find_device(const std::string& name, const Catalog& catalog);
 Device with_what_ifs(const HardwareOptions& options, Device device);
 

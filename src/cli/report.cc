@@ -92,10 +92,10 @@ std::vector<Folder> folders_of(const ReportOptions& o) {
 std::string estimates_csv(const std::string& scenarios) {
   ScenarioFile file = read_scenarios(scenarios);
   Answers answers = answer_all(file, Catalog::built_in());
+  throw_unanswered(file, answers);
   std::string text = "scenario,metric,value\n";
   for (const Scenario& s : file.scenarios) {
     const Answer& a = answers.by_name.at(s.name);
-    if (!a.error.empty()) throw InputError{error_at(file, s, a.error)};
     for (std::size_t i = 0; i < judged().size(); ++i)
       if (a.figures[i])
         text += fmt::format(

@@ -28,8 +28,17 @@ struct ScenarioReader {
                    near ? "did you mean '" + *near + "'?" : "");
   }
 
-  const Judged* metric(const YAML::Node& key) {
-    if (const Judged* found = key.IsScalar() ? find_judged(key.Scalar()) : nullptr) return found;
+  /// The words of a mapping that have named a metric.
+  using Given = std::map<const Judged*, YAML::Node>;
+
+  const Judged* metric(const YAML::Node& key, Given& given) {
+    if (const Judged* found = key.IsScalar() ? find_judged(key.Scalar()) : nullptr) {
+      auto [first, fresh] = given.try_emplace(found, key);
+      if (!fresh && first->second.Scalar() != key.Scalar())
+        source.problem(key.Mark(), "'" + key.Scalar() + "' and '" + first->second.Scalar() + "' on line " +
+                                       std::to_string(source.line_of(first->second.Mark())) + " are one metric");
+      return found;
+    }
     std::vector<std::string> names;
     std::string list;
     for (const Judged& m : judged()) {
@@ -65,9 +74,10 @@ struct ScenarioReader {
       attempt(node, [&](const std::string& text) { t = parse_tolerance(of, text); });
       return t;
     }
+    std::optional<YAML::Node> sign, direction;  // whose meaning must not hang on the order of the keys
     bool has_error = false;
     for (const auto& [key, value] : pairs_of(node)) {
-      std::string name = key.Scalar();
+      std::string name = key.IsScalar() ? key.Scalar() : "";
       if (name == "warn") {
         attempt(value, [&](const std::string& text) { t.warn = parse_allowance(of, text); });
       } else if (name == "error") {
@@ -75,28 +85,36 @@ struct ScenarioReader {
         attempt(value, [&](const std::string& text) {
           Tolerance one = parse_tolerance(of, text);
           t.error = one.error;
-          if (one.direction != Direction::both) t.direction = one.direction;
+          if (one.direction == Direction::both) return;
+          t.direction = one.direction;
+          sign.emplace(value);
         });
       } else if (name == "direction") {
-        attempt(value, [&](const std::string& text) { t.direction = parse_direction(text); });
+        direction.emplace(value);
       } else {
         unknown_key(key, tolerance_keys, "in a tolerance");
       }
     }
+    if (direction) attempt(*direction, [&](const std::string& text) { t.direction = parse_direction(text); });
+    if (direction && sign)
+      source.problem(direction->Mark(), "the sign of '" + sign->Scalar() + "' says a direction already",
+                     "give one of them");
     t.error.unlimited = !has_error;  // `{warn: 2%}` never fails
     return t;
   }
 
   void tolerances(const YAML::Node& node, std::map<const Judged*, Tolerance>& found) {
     if (!is_mapping(node, "{tpot: 2%}")) return;
+    Given given;
     for (const auto& [key, value] : pairs_of(node))
-      if (const Judged* m = metric(key)) found[m] = tolerance(*m, value);
+      if (const Judged* m = metric(key, given)) found[m] = tolerance(*m, value);
   }
 
   void budgets(const YAML::Node& node, std::vector<Budget>& found) {
     if (!is_mapping(node, "{fits: 64 sequences, tpot: < 30ms}")) return;
+    Given given;
     for (const auto& [key, value] : pairs_of(node))
-      if (const Judged* m = metric(key))
+      if (const Judged* m = metric(key, given))
         attempt(value, [&](const std::string& text) { found.push_back(parse_budget(*m, text)); });
   }
 
@@ -128,7 +146,7 @@ struct ScenarioReader {
     std::set<std::string> seen;
     for (const auto& [key, value] : pairs_of(node)) {
       std::string name = key.IsScalar() ? key.Scalar() : "";
-      if (!seen.insert(name).second) source.problem(key.Mark(), "key '" + name + "' is given twice in a scenario");
+      seen.insert(name);
       if (name == "name")
         attempt(value, [&](const std::string& text) { s.name = text; });
       else if (name == "budgets")
@@ -144,14 +162,6 @@ struct ScenarioReader {
   }
 };
 
-std::string read_text(const std::string& path) {
-  std::string text = read_text_file(path, "scenarios");
-  try {
-    Json(text).dump();
-  } catch (const Json::type_error&) { throw InputError{path + ": is not text in UTF-8\n"}; }
-  return text;
-}
-
 CommandLine line_of(SetupOptions& setup) {
   CommandLine line;
   add_options(line, setup);
@@ -161,7 +171,7 @@ CommandLine line_of(SetupOptions& setup) {
 }  // namespace
 
 ScenarioFile read_scenarios(const std::string& path) {
-  std::string text = read_text(path);
+  std::string text = read_text_file(path, "scenarios");
   Source source(path, text);
   YAML::Node root = load_yaml(source, text);
   OptionReader options;

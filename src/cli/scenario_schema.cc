@@ -36,14 +36,13 @@ Json tolerance_rule(const Judged& j) {
   return {{"anyOf", {signed_limit, {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}}}}};
 }
 
-/// A mapping from metrics, by name or key; `fits` is how many do.
+/// A mapping from metrics, by name or key.
 Json by_metric(Json (*rule)(const Judged&)) {
   Json properties = Json::object();
   auto add = [&](const std::string& name, const Judged& j) {
     properties[name] = rule(j);
     properties[name]["description"] = j.metric->what;
   };
-  add("fits", *find_judged("fits"));
   for (const Judged& j : judged()) add(j.name, j), add(j.key, j);
   return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
 }
