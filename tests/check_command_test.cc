@@ -123,6 +123,10 @@ TEST_CASE("a missed budget fails even an update") {
   CHECK(r.exit_code == 1);
   CHECK(r.out.rfind("2 scenarios against baseline.json: 1 budget missed, 1 worse\n", 0) == 0);
   CHECK(r.out.find("Budgets missed\n- chat fits: 51, asked for 100 sequences\n") != std::string::npos);
+  CHECK(r.out.find("kvroof: baseline.json is written, but 1 scenario misses a budget; exit code 1\n") !=
+        std::string::npos);
+  CHECK(p.check("--update -q").out ==
+        "kvroof: baseline.json is written, but 1 scenario misses a budget; exit code 1\n");
   r = p.check("");
   CHECK(r.exit_code == 1);
   CHECK(r.out ==
@@ -166,7 +170,6 @@ kvroof check against baseline.json: 1 worse, 1 within tolerance
 )=");
   CHECK(p.read("summary.md") == R"=(## 2 scenarios against baseline.json: 1 worse, 1 within tolerance
 
-
 ## Causes
 
 |  |  |
@@ -183,7 +186,8 @@ kvroof check against baseline.json: 1 worse, 1 within tolerance
 | long | floor | 8.184 ms | 16.37 ms | +100 % | within tolerance | 1 |
 | long | low | 8.981 ms | 17.32 ms | +92.8 % | within tolerance | 1 |
 | long | tpot | 11.23 ms | 21.65 ms | +92.8 % | within tolerance | 1 |
-  and 4 more; --all shows them
+
+and 4 more; 'kvroof check --all' shows them
 )=");
   std::string csv = p.read("check.csv");
   CHECK(csv.rfind("scenario,metric,before,now,relative,outcome,budget,cause\n"

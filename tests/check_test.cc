@@ -250,6 +250,153 @@ TEST_CASE("a removed model takes its scenarios with it") {
   CHECK(check_of(folder, catalogue.substr(0, begin) + catalogue.substr(end), catalogue).count(Finding::added) == 1);
 }
 
+TEST_CASE("a label's kind hides no number beside it") {
+  Folder folder;
+  Check check = check_of(folder, catalogue,
+                         replaced(catalogue, "{kind: HBM, capacity: 40 GiB, bandwidth: 2 TB/s}",
+                                  "{kind: HBM4, capacity: 40 GiB, bandwidth: 1.9 TB/s}"));
+  REQUIRE(check.causes.size() == 1);
+  CHECK(check.causes[0].text() == "mine.yaml:32: card memory[0].bandwidth 2 TB/s -> 1.9 TB/s");
+  CHECK(check_of(folder, catalogue, replaced(catalogue, "{kind: HBM,", "{kind: HBM4,")).passes());
+}
+
+TEST_CASE("another class of a device is one cause, with all that the class brings") {
+  Folder folder;
+  std::string two = replaced(catalogue, "engines:\n", R"(  superchip:
+    basis: measured kernels
+    attention: {bf16: {fraction: 0.6, launch: 12 us}}
+    hop: 9 us
+    source: me
+engines:
+)");
+  Check check = check_of(folder, two, replaced(two, "class: gpu", "class: superchip"));
+  REQUIRE(check.causes.size() == 1);
+  CHECK(check.causes[0].text() == "mine.yaml:28: card class gpu -> superchip");
+  CHECK(find(check, "chat", "tpot")->outcome == Finding::worse);
+  CHECK(find(check, "chat", "tpot")->attribution.together == 0);
+
+  // A figure of the device's own that was edited as well keeps its own line.
+  check = check_of(
+      folder, two,
+      replaced(replaced(two, "class: gpu", "class: superchip"), "{fraction: 0.8, launch", "{fraction: 0.9, launch"));
+  REQUIRE(check.causes.size() == 2);
+  CHECK(check.causes[0].text() == "mine.yaml:28: card class gpu -> superchip");
+  CHECK(check.causes[1].text() == "mine.yaml:36: card achievable.linears.bf16.fraction 0.8 -> 0.9");
+}
+
+TEST_CASE("an entry is one cause, by whatever name scenarios call it") {
+  Folder folder;
+  std::string text = replaced(scenarios, "    hardware: card\n    context", "    hardware: Karte\n    context");
+  Check check = check_of(folder, catalogue, replaced(catalogue, "bandwidth: 2 TB/s", "bandwidth: 1.9 TB/s"), text);
+  CHECK(check.count(Finding::worse) == 2);
+  REQUIRE(check.causes.size() == 1);
+  CHECK(check.causes[0].text() == "mine.yaml:32: card memory[0].bandwidth 2 TB/s -> 1.9 TB/s");
+}
+
+TEST_CASE("a device from a file of its own has its lines there, and its class's in the catalogue") {
+  Folder folder;
+  std::string own = R"(devices:
+  # this machine
+  desk:
+    name: Desk
+    vendor: V
+    class: gpu
+    memory:
+      - {kind: DDR5, capacity: 40 GiB, bandwidth: 100 GB/s}
+    source: me
+    confidence: A
+)";
+  std::string asks = replaced(scenarios, "    hardware: card\n    context", "    hardware: desk.yaml\n    context");
+  folder.write("desk.yaml", own);
+  ScenarioFile file = scenario_file(folder, asks);
+  Catalog catalog = catalog_of_text(catalogue);
+  Answers before = answer_all(file, catalog);
+  REQUIRE(before.by_name.at("chat").error == "");
+  std::string path = folder.write("desk.yaml", replaced(own, "100 GB/s", "90 GB/s"));
+  Check check = compare(before, answer_all(file, catalog), {file, catalog, true}, "baseline.json");
+  REQUIRE(check.causes.size() == 1);
+  CHECK(check.causes[0].text() == path + ":8: desk memory[0].bandwidth 100 GB/s -> 90 GB/s");
+
+  folder.write("desk.yaml", own);
+  Catalog slower = catalog_of_text(replaced(catalogue, "{fraction: 0.7, launch", "{fraction: 0.6, launch"));
+  ScenarioFile alone = scenario_file(folder, asks.substr(0, asks.find("  - name: load")));
+  before = answer_all(alone, catalog);
+  check = compare(before, answer_all(alone, slower), {alone, slower, true}, "baseline.json");
+  REQUIRE(check.causes.size() == 1);
+  CHECK(check.causes[0].text() == "mine.yaml:42: desk achievable.attention.bf16.fraction 0.7 -> 0.6");
+}
+
+/// What `compare` says of a file of scenarios that it refuses; empty when it does not.
+std::string refusal(const Folder& folder, const std::string& before, const std::string& now,
+                    const std::string& text = scenarios) {
+  try {
+    check_of(folder, before, now, text);
+  } catch (const InputError& e) { return e.message; }
+  return "";
+}
+
+TEST_CASE("what can't be read is no answer, and is said once with its place") {
+  Folder folder;
+  std::string at = (folder.path / "scenarios.yaml").string() + ":2: 'chat': ";
+  std::string bad = replaced(catalogue, "bandwidth: 2 TB/s", "bandwidth: 2 TB ");
+  std::string wrong = R"(mine.yaml:32:49: '2 TB' is a size; expected a bandwidth such as 3.35TB/s
+  32 |       - {kind: HBM, capacity: 40 GiB, bandwidth: 2 TB }
+     |                                                  ^
+  and 1 more scenario
+)";
+  CHECK(refusal(folder, catalogue, bad) == at + wrong);
+  CHECK(refusal(folder, bad, catalogue) == at + wrong);  // on either side
+  CHECK(refusal(folder, catalogue, replaced(catalogue, "    vendor: V\n", "    vendor: V\n    base: nosuch\n")) ==
+        at + R"(mine.yaml:28:11: base: expected an entry of devices that stands before this one
+  28 |     base: nosuch
+     |           ^
+  and 1 more scenario
+)");
+  std::string asks = replaced(scenarios, "model: small", "model: config.json");
+  std::string config = folder.write("config.json", "{\"model_type\": \"llama\",");
+  ScenarioFile file = scenario_file(folder, asks);
+  Catalog catalog = catalog_of_text(catalogue);
+  Answers now = answer_all(file, catalog), before = now;
+  Answer& was = before.by_name.at("chat");
+  was = now.by_name.at("load"), was.options = now.by_name.at("chat").options;
+  CHECK(now.by_name.at("chat").fault == Fault::unreadable);
+  CHECK_THROWS_AS(compare(before, now, {file, catalog, true}, "baseline.json"), InputError);
+  fs::remove(config);  // but one that was taken away is gone
+  now = answer_all(file, catalog);
+  CHECK(now.by_name.at("chat").fault == Fault::absent);
+  CHECK(compare(before, now, {file, catalog, true}, "baseline.json").count(Finding::gone) == 1);
+}
+
+TEST_CASE("a scenario that a catalogue's edit makes impossible is gone because of that line") {
+  Folder folder;
+  std::string split = replaced(scenarios, "batch: 8", "batch: 8\n    tp: 4");
+  Check check = check_of(
+      folder, catalogue,
+      replaced(replaced(catalogue, "q_heads: 32, kv_heads: 8", "q_heads: 30, kv_heads: 6"), "count: 32", "count: 33"),
+      split);
+  CHECK(check.count(Finding::gone) == 1);
+  CHECK(check.scenarios[0].error == "--tp: 4 does not divide the 30 query heads of small");
+  REQUIRE(check.causes.size() == 2);
+  CHECK(check.causes[0].text() == "mine.yaml:9: small layers[0].attention.q_heads 32 -> 30");
+  CHECK(check_junit(check).find("type=\"gone\">--tp: 4 does not divide the 30 query heads of small&#10;because "
+                                "mine.yaml:9: small layers[0].attention.q_heads 32 -&gt; 30") != std::string::npos);
+
+  // An edit of the scenario itself that makes it impossible is a mistake.
+  Catalog catalog = catalog_of_text(catalogue);
+  Answers before = answer_all(scenario_file(folder, scenarios), catalog);
+  for (const auto& [from, to, wrong] :
+       {std::tuple("batch: 8", "batch: 8\n    tp: 5", "--tp: 5 does not divide the 32 query heads of small"),
+        {"model: small", "model: smal", "unknown model 'smal'; did you mean 'small'?"},
+        {"context: 1000", "context: 0", "--context: '0' is out of range; expected 1 to 1099511627776"}}) {
+    ScenarioFile file = scenario_file(folder, replaced(scenarios, from, to));
+    std::string said;
+    try {
+      compare(before, answer_all(file, catalog), {file, catalog, true}, "baseline.json");
+    } catch (const InputError& e) { said = e.message.substr(0, e.message.find('\n')); }
+    CHECK(said == file.path + ":2: 'chat': " + wrong);
+  }
+}
+
 TEST_CASE("what the scenario itself asks for is a cause at its line") {
   Folder folder;
   struct {
@@ -391,6 +538,25 @@ TEST_CASE("outcomes: warnings pass, budgets and coming or going do not") {
   CHECK(still.count(Finding::broken) == 1);
   CHECK(check_of(folder, catalogue, catalogue, with("    budgets: {ttft: < 1s}\n")).count(Finding::broken) == 1);
 
+  struct {
+    const char *lines, *missing;
+  } none[] = {
+      {"    budgets: {ttft: < 1s}\n", "needs a load (input, output, concurrency or rate)"},
+      {"    context: 300k\n    budgets: {tpot: < 1s}\n", "it does not fit"},
+      {"    rate: 5000/s\n    budgets: {ttft: < 1s}\n", "the load can't be served"},
+  };
+  for (const auto& row : none) {
+    std::string text = with(row.lines);
+    if (text.find("300k") != std::string::npos) text = replaced(text, "    context: 1000\n", "");
+    Check check = check_of(folder, catalogue, catalogue, text);
+    REQUIRE(check.count(Finding::broken) == 1);
+    CHECK(check.scenarios[0].metrics[0].missing == row.missing);
+  }
+  std::string unpriced = replaced(catalogue, "    price: {per_hour: 2, source: me}\n", "");
+  Check priceless = check_of(folder, unpriced, unpriced, with("    budgets: {cost: < 1}\n"));
+  CHECK(sentence_of(priceless.scenarios[0].metrics[0]) ==
+        "cost budget missed: - -> -, the price is not known, asked for < 1");
+
   // Scenarios only one side has.
   ScenarioFile two = scenario_file(folder, scenarios);
   Catalog catalog = catalog_of_text(catalogue);
@@ -531,6 +697,32 @@ F:8:42: fits: '2ms' is not a whole number such as 4096, 32k or 1M
 F:3:5: missing key 'hardware' in a scenario
 F:9:5: the name 'a' is already that of line 3
 )");
+  // Keys given twice, a metric by two names, a direction said twice in whichever order.
+  auto problems = [&](const std::string& text) {
+    folder.write("scenarios.yaml", text);
+    std::string found;
+    std::istringstream lines(message());
+    for (std::string line; std::getline(lines, line);)
+      if (line.find(" | ") == std::string::npos)
+        found += line.substr(line.rfind(path, 0) == 0 ? path.size() : 0) + "\n";
+    return found;
+  };
+  std::string one = "scenarios:\n  - name: a\n    model: small\n    hardware: card\n";
+  CHECK(problems(one + "    context: 1k\n    tp: 2\n    context: 2k\n") ==
+        ":7:5: key 'context' is given already on line 5\n");
+  CHECK(problems(one + "scenarios: []\n").rfind(":5:1: key 'scenarios' is given already on line 1\n", 0) == 0);
+  CHECK(problems(one + "    budgets:\n      fits: 3\n      tpot: 1s\n      fits: 4\n") ==
+        ":8:7: key 'fits' is given already on line 6\n");
+  CHECK(problems(one + "    budgets:\n      fits: 3\n      max_sequences: 4\n") ==
+        ":7:7: 'max_sequences' and 'fits' on line 6 are one metric\n");
+  CHECK(problems("tolerances: {tpot: 1%, tpot_seconds: 2%}\n" + one) ==
+        ":1:24: 'tpot_seconds' and 'tpot' on line 1 are one metric\n");
+  CHECK(problems(one + "    tolerances: {tpot: {error: -5ms, direction: lower}}\n") ==
+        ":5:49: the sign of '-5ms' says a direction already\n  give one of them\n");
+  CHECK(problems(one + "    tolerances: {tpot: {direction: lower, error: -5ms}}\n") ==
+        ":5:36: the sign of '-5ms' says a direction already\n  give one of them\n");
+  // A mapping that is named twice by its anchor is read once.
+  CHECK(problems("tolerances: &t {tpot: 1%}\n" + one + "    tolerances: *t\n") == "");
   for (const auto& [text, wrong] :
        {std::pair("scenarios: 3\n", ":1:12: expected 'scenarios:' followed by a list of at least one"),
         {"scenarios: []\n", ":1:12: expected 'scenarios:' followed by a list of at least one"},
@@ -555,6 +747,11 @@ TEST_CASE("reports survive any name") {
   std::string junit = check_junit(check);
   CHECK(junit.find("name=\"100%, a: b&#10;&lt;c&gt; &amp; &quot;d&quot; | e\"") != std::string::npos);
   CHECK(junit.find("tests=\"2\" failures=\"1\" errors=\"0\"") != std::string::npos);
+  // XML 1.0 has no U+FFFE, U+FFFF or control characters, not even as references.
+  std::string odd = replaced(scenarios, "name: chat", R"(name: "\uFFFE \uFFFF \u0001 \t é")");
+  junit = check_junit(check_of(folder, catalogue, catalogue, odd));
+  std::string no = "\uFFFD";
+  CHECK(junit.find("name=\"" + no + no + no + " " + no + no + no + " " + no + " &#9; é\"") != std::string::npos);
   CHECK(check_markdown(check).find("| 100%, a: b <c> & \"d\" \\| e |") != std::string::npos);
 }
 
@@ -569,7 +766,7 @@ TEST_CASE("ten annotations of a kind, and markdown that fits a comment") {
   std::string annotations = check_annotations(check);
   CHECK(std::count(annotations.begin(), annotations.end(), '\n') == 11);
   CHECK(check_markdown(check).size() < 65536);
-  CHECK(check_markdown(check).find(" more; --all shows them") != std::string::npos);
+  CHECK(check_markdown(check).find("\n\nand 1,800 more; 'kvroof check --all' shows them\n") != std::string::npos);
 }
 
 }  // namespace

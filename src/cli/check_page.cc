@@ -132,7 +132,7 @@ void add_rows(const ScenarioCheck& s, std::size_t most, Rows& rows) {
   }
 }
 
-void changes(const Check& check, std::size_t most, Document& doc) {
+void changes(const Check& check, std::size_t most, std::string_view way_to_all, Document& doc) {
   Rows rows;
   doc.json["scenarios"] = Json::array();
   for (const ScenarioCheck& s : check.scenarios) {
@@ -162,7 +162,7 @@ void changes(const Check& check, std::size_t most, Document& doc) {
   doc.blocks.push_back(Heading{"Changes, worst first"});
   doc.blocks.push_back(rows.table);
   if (rows.left_out > 0)
-    doc.blocks.push_back(Paragraph{fmt::format("  and {} more; --all shows them", count(double(rows.left_out)))});
+    doc.blocks.push_back(Paragraph{fmt::format("  and {} more; {}", count(double(rows.left_out)), way_to_all)});
   section("Several causes, each alone", rows.splits);
 }
 
@@ -200,7 +200,7 @@ std::vector<std::string> sentences_of(const ScenarioCheck& s, const Check& check
   return lines;
 }
 
-Document check_page(const Check& check, std::size_t rows) {
+Document check_page(const Check& check, std::size_t rows, std::string_view way_to_all) {
   Document doc;
   doc.json = {{"schema_version", 1},      {"command", "check"},       {"scenarios_file", check.file},
               {"against", check.against}, {"passes", check.passes()}, {"counts", Json::object()}};
@@ -210,13 +210,13 @@ Document check_page(const Check& check, std::size_t rows) {
   doc.blocks.push_back(Heading{fmt::format("{} scenario{} against {}: {}", count(double(n)), n == 1 ? "" : "s",
                                            check.against, summary_of(check))});
   causes(check, doc);
-  changes(check, rows, doc);
+  changes(check, rows, way_to_all, doc);
   return doc;
 }
 
 std::string check_markdown(const Check& check) {
   for (std::size_t rows = 200;; rows /= 2) {
-    std::string text = render(check_page(check, rows), OutputFormat::markdown, {});
+    std::string text = render(check_page(check, rows, "'kvroof check --all' shows them"), OutputFormat::markdown, {});
     if (text.size() <= largest_comment) return text;
     if (rows == 0) return text.substr(0, text.rfind('\n', largest_comment) + 1);
   }

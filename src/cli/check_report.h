@@ -8,8 +8,9 @@ namespace kvroof {
 
 constexpr std::size_t all_rows = ~std::size_t(0);
 
-/// The page, with at most `rows` changes in its text, the worst of each scenario; JSON and CSV always have all.
-Document check_page(const Check& check, std::size_t rows);
+/// The page, with at most `rows` changes in its text, the worst of each scenario, and how to see the others; JSON and
+/// CSV always have all.
+Document check_page(const Check& check, std::size_t rows, std::string_view way_to_all = "--all shows them");
 /// `2 worse, 10 same`.
 std::string summary_of(const Check& check);
 /// `tpot worse: 15.8 ms -> 17.2 ms (+8.9 %)`.

@@ -165,8 +165,10 @@ std::string cell(std::string text) {
 }
 
 struct MarkdownBlock {
-  std::string operator()(const Heading& h) const { return "\n## " + h.text + "\n\n"; }
-  std::string operator()(const Paragraph& p) const { return p.text + "\n"; }
+  std::string operator()(const Heading& h) const { return "## " + h.text + "\n"; }
+  std::string operator()(const Paragraph& p) const {
+    return p.text.substr(std::min(p.text.find_first_not_of(' '), p.text.size())) + "\n";
+  }
   std::string operator()(const Notes& n) const {
     std::string out;
     for (const std::string& line : n.lines) out += "- " + (is_command(line) ? "`" + line.substr(2) + "`" : line) + "\n";
@@ -269,9 +271,13 @@ std::string render(const Document& document, OutputFormat format, const TextStyl
   }
   if (format == OutputFormat::csv) return render_csv(document.csv);
   if (format == OutputFormat::yaml) return document.yaml;
+  bool markdown = format == OutputFormat::markdown;
   std::string out;
-  for (const Block& block : document.blocks)
-    out += format == OutputFormat::markdown ? std::visit(MarkdownBlock{}, block) : std::visit(TextBlock{style}, block);
+  for (const Block& block : document.blocks) {
+    std::string text = markdown ? std::visit(MarkdownBlock{}, block) : std::visit(TextBlock{style}, block);
+    // A blank line between blocks: right below a table, a line would be a row of it.
+    out += (markdown && !out.empty() && !text.empty() ? "\n" : "") + text;
+  }
   out.erase(0, out.find_first_not_of('\n'));
   return out;
 }
