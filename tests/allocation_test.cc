@@ -261,6 +261,23 @@ TEST_CASE("vLLM: the stages before the last hold one layer more") {
   CHECK(blocks(2) == 1100);
 }
 
+TEST_CASE("the stage reported holds the fewest sequences, whatever the batch; what is missing is the most of any") {
+  Model m;
+  m.id = "tall";
+  m.hidden = m.vocab = 1;
+  m.encoder_weights = 400'000'000;  // 800 MB on the first stage
+  m.layers.push_back({.count = 32, .attention = FullAttention{{1, 1, 64, 64}}, .projections = {}, .feed_forward = {}});
+  Device device;
+  device.memory = {{"HBM", {5e9}, {1e12}, {}, {}}};
+  Deployment d;
+  d.pp = 3;  // 10, 11 and 11 layers of 256 B a token
+  Engine e = engine("ideal");
+  i64 fewest = fit(m, device, d, {8192, 1, 0}, e).max_sequences;
+  CHECK(fewest == 200);  // 4.2e9 / (10 * 256 * 8192); the other stages hold 216 in 5e9
+  CHECK(fit(m, device, d, {8192, 4000, 0}, e).max_sequences == fewest);
+  CHECK(fit(m, device, d, {8192, 4000, 0}, e).shortfall.value == Approx(4000 * 11 * 256 * 8192.0 - 5e9).epsilon(1e-6));
+}
+
 TEST_CASE("SGLang: three slots of states stand behind a request") {
   Deployment d;
   d.tp = 2;

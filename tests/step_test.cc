@@ -46,6 +46,42 @@ TEST_CASE("pipelining fills the stages: latency sums, throughput does not fall")
   CHECK(staged.tokens_per_second_per_user == Approx(1 / staged.expected.value));
 }
 
+TEST_CASE("the floor reads a prefix common to all once, in an MLA layer too: 61 layers x 576 x 2 B a token") {
+  Model m = catalog().model("deepseek-v3");
+  Device device = catalog().device("h200-sxm");
+  auto bytes = [&](i64 shared) {
+    Step s = decode_step(m, device, {}, {1000, 10, shared}, catalog().engine("ideal"), {0.8, 1.3});
+    return s.floor_memory.value * device.memory[0].bandwidth.value;
+  };
+  CHECK(bytes(0) - bytes(1000) == Approx(9 * 1000 * 61 * 576 * 2.0).epsilon(1e-6));
+  CHECK(bytes(0) - bytes(400) == Approx(9 * 400 * 61 * 576 * 2.0).epsilon(1e-6));
+}
+
+TEST_CASE("a floor lets all tiers stream at once, each what it holds") {
+  Device device = catalog().device("h100-sxm");
+  device.memory = {{"fast", {100}, {10}, {}, {}}, {"slow", {1000}, {5}, {}, {}}};
+  CHECK(stream_bound(device, {60}, 1).value == Approx(4));      // 40 B of the one, 20 B of the other
+  CHECK(stream_bound(device, {300}, 1).value == Approx(40));    // the fast one has given its 100 B after 10 s
+  CHECK(stream_bound(device, {300}, 2).value == Approx(20));    // moved twice: 200 B and 100 B
+  CHECK(stream_bound(device, {5000}, 1).value == Approx(980));  // the last one stands for what does not fit
+}
+
+TEST_CASE("experts' biases are split with them, and the floor reads those of the chosen ones") {
+  Model m = catalog().model("gpt-oss-120b");  // 36 layers, 128 experts, 4 a token, 2 x 2880 + 2880 biases in bf16
+  Deployment d;
+  d.tp = 8;
+  Model without = m;
+  for (LayerGroup& g : without.layers) std::get<MoeFeedForward>(g.feed_forward).bias = false;
+  double all = 36.0 * 128 * 3 * 2880 * 2;
+  CHECK((rank_weights(m, d, 0) - rank_weights(without, d, 0)).value == Approx(all / 8).epsilon(1e-6));
+  Device device = catalog().device("h100-sxm");
+  auto bytes = [&](const Model& of) {
+    return decode_step(of, device, d, {4096, 1, 0}, catalog().engine("ideal"), {0.8, 1.3}).floor_memory.value *
+           device.memory[0].bandwidth.value;
+  };
+  CHECK(bytes(m) - bytes(without) == Approx(all / 8 * 4 / 128).epsilon(1e-4));
+}
+
 TEST_CASE("where all that a step moves fits the last-level cache, no floor is claimed") {
   Model tiny = catalog().model("qwen3-0.6b");
   tiny.layers[0].count = 1;

@@ -68,6 +68,12 @@ Flops RecurrentState::flops(i64) const { return {6.0 * double(state_elements) + 
 Parts CrossAttention::stored(i64) const { return keys_and_values(heads, encoder_tokens); }
 Flops CrossAttention::flops(i64) const { return score_flops(heads, encoder_tokens); }
 
+i64 limit_of(const Attention& a) {
+  if (const auto* s = std::get_if<SlidingAttention>(&a)) return s->window;
+  if (const auto* c = std::get_if<ChunkedAttention>(&a)) return c->chunk;
+  return 0;
+}
+
 const Heads* heads_of(const Attention& a) {
   return std::visit(
       [](const auto& kind) -> const Heads* {

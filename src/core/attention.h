@@ -179,6 +179,8 @@ inline i64 shards(const Attention& a) {
 inline std::string_view kind_name(const Attention& a) {
   return std::visit([](const auto& kind) { return std::string_view(kind.name); }, a);
 }
+/// Window or chunk of the kinds that keep no more; 0 where every token is kept, or none.
+i64 limit_of(const Attention& attention);
 /// The query/KV heads of the kinds that have them; null for MLA, states and none.
 const Heads* heads_of(const Attention& a);
 Heads* heads_of(Attention& a);

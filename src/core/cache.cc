@@ -22,9 +22,7 @@ bool is_growing(const Attention& a) {
   return std::holds_alternative<FullAttention>(a) || std::holds_alternative<LatentAttention>(a);
 }
 
-bool is_windowed(const Attention& a) {
-  return std::holds_alternative<SlidingAttention>(a) || std::holds_alternative<ChunkedAttention>(a);
-}
+bool is_windowed(const Attention& a) { return limit_of(a) > 0; }
 
 template <class Predicate>
 Bytes one_token(const Model& model, const Deployment& deployment, Predicate grows) {
@@ -71,6 +69,17 @@ Bytes layer_moved(const LayerGroup& group, i64 tokens, const Deployment& deploym
   i64 kept = kept_tokens(group.attention, tokens, deployment.eviction);
   return bytes_of(moved(group.attention, kept), deployment.cache) +
          score_bytes(group.attention, kept, deployment.eviction);
+}
+
+Bytes layer_common(const LayerGroup& group, i64 tokens, i64 prefix, const Deployment& deployment) {
+  const Attention& a = group.attention;
+  const Eviction& eviction = deployment.eviction;
+  if (!is_growing(a) && !is_windowed(a)) return {};
+  i64 kept = kept_tokens(a, tokens, eviction), own = tokens - prefix;
+  if (is_windowed(a)) kept = std::min(kept, limit_of(a));
+  if (is_growing(a) && eviction.kind == EvictionKind::streaming) own = std::min(own, eviction.window);
+  if (is_growing(a) && eviction.kind == EvictionKind::heavy_hitters) own = 0;
+  return bytes_of(moved(a, std::clamp<i64>(kept - own, 0, prefix)), deployment.cache);
 }
 
 Bytes sequence_cache(const Model& model, i64 tokens, const Deployment& deployment) {

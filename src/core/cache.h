@@ -30,6 +30,10 @@ Bytes layer_stored(const LayerGroup& group, i64 tokens, const Deployment& deploy
 /// Bytes one decode step reads (and for states writes) of one layer's cache for one sequence, all heads.
 Bytes layer_moved(const LayerGroup& group, i64 tokens, const Deployment& deployment);
 
+/// Of them what all sequences can have in common at best: kept tokens of a prefix of `prefix` tokens. H2O may keep none
+/// but those; its scores are each sequence's own.
+Bytes layer_common(const LayerGroup& group, i64 tokens, i64 prefix, const Deployment& deployment);
+
 /// Stored bytes of one sequence over all layers, unsharded.
 Bytes sequence_cache(const Model& model, i64 tokens, const Deployment& deployment);
 /// Growth of one sequence per token once every window is full.

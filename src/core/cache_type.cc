@@ -5,12 +5,6 @@
 namespace kvroof {
 namespace {
 
-i64 limit_of(const Attention& a) {
-  if (const auto* s = std::get_if<SlidingAttention>(&a)) return s->window;
-  if (const auto* c = std::get_if<ChunkedAttention>(&a)) return c->chunk;
-  return 0;
-}
-
 bool is_16_bit(const Format& f) { return f.elements == 1 && f.bytes >= 2; }
 
 /// The attention as the engine stores it.

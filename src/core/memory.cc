@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "core/engine_memory.h"
 
@@ -66,6 +67,8 @@ Bytes unscaled_weights(const Model& model, const Deployment& d, i64 stage, Stage
     const LayerGroup& g = model.layers[i];
     double layers = double(held[i]);
     Bytes layer = sized(double(small_weights(model, g)), model.weights.embeddings);
+    layer +=
+        sized(double(expert_biases(model, g)) * split_share(Split::experts, g.attention, d), model.weights.embeddings);
     for (const Linear& l : linears(model, g))
       layer += sized(double(l.parameters) * split_share(l.split, g.attention, d), format_of(model, d, l.role));
     sum += layers * layer;
@@ -93,7 +96,7 @@ Bytes rank_weights(const Model& model, const Deployment& d, i64 stage, Stages st
 
 Bytes all_weights(const Model& model, const Deployment& deployment) {
   Deployment whole = deployment;
-  whole.tp = whole.pp = whole.ep = 1;
+  whole.tp = whole.pp = whole.ep = whole.attention_dp = 1;
   return rank_weights(model, whole, 0);
 }
 
@@ -140,12 +143,14 @@ Memory Ranks::fit(const Rank& rank, const Workload& w) const {
 
 Memory Ranks::fit(const Workload& w) const {
   Memory tightest = fit(ranks_.front(), w);
+  Bytes missing = tightest.shortfall;
   for (std::size_t stage = 1; stage < ranks_.size(); ++stage) {
     Memory m = fit(ranks_[stage], w);
-    if (m.max_sequences < tightest.max_sequences || m.shortfall > tightest.shortfall ||
-        (m.max_sequences == tightest.max_sequences && m.max_tokens < tightest.max_tokens))
-      tightest = std::move(m);
+    missing = larger(missing, m.shortfall);  // another stage may hold more sequences and still lack more for the batch
+    auto order = [](const Memory& of) { return std::tuple(of.max_sequences, -of.shortfall.value, of.max_tokens); };
+    if (order(m) < order(tightest)) tightest = std::move(m);
   }
+  tightest.shortfall = missing;
   return tightest;
 }
 
@@ -182,6 +187,9 @@ void check_heads_split(std::vector<Problem>& found, const Model& model, const De
 }
 
 }  // namespace
+
+/// Laying out a stage looks at every layer before it: seconds at most.
+constexpr double most_steps_laid_out = 1e8;
 
 std::vector<Problem> problems(const Model& model, const Device& device, const Deployment& d, const Workload& w,
                               const Engine& e) {
@@ -233,6 +241,20 @@ std::vector<Problem> problems(const Model& model, const Device& device, const De
                      std::to_string(d.max_context) + " is less than the context of " + std::to_string(w.context), ""});
   if (d.memory_fraction && !(*d.memory_fraction > 0 && *d.memory_fraction <= 1))
     found.push_back({"--memory-fraction", "must lie in (0, 1]", ""});
+  const struct {
+    const char* path;
+    const std::optional<Bytes>& bytes;
+  } given[] = {
+      {"--kv-room", d.kv_room}, {"--weights-bytes", d.weight_bytes}, {"--activation-bytes", d.activation_bytes}};
+  for (const auto& g : given)
+    if (g.bytes && !(g.bytes->value >= 0 && g.bytes->value <= 0x1p53))
+      found.push_back({g.path, "is more than 8 PiB", "bytes stay exact only below 2^53"});
+  if (stages_of(e) == Stages::inner && d.pp > 1 &&
+      double(d.pp) * double(model.layers.size()) * double(layers) > most_steps_laid_out)
+    found.push_back({"--pp",
+                     std::to_string(d.pp) + " stages of " + std::to_string(layers) + " layers in " +
+                         std::to_string(model.layers.size()) + " groups are more than can be laid out",
+                     "write layers that are alike as one group"});
   double most = double(w.batch) * sequence_cache(model, w.context, d).value;
   if (found.empty() && most > 9007199254740992.0 * 1024)
     found.push_back({"--context", "the cache asked for is beyond 8 EiB", "bytes stay exact only below 2^53"});

@@ -21,7 +21,7 @@ struct Memory {
   Bytes runtime;
   Bytes activation;
   Bytes kv_room;          ///< never negative; see shortfall
-  Bytes shortfall;        ///< what is missing for the weights and the sequences asked for; 0 when it fits
+  Bytes shortfall;        ///< the most a stage misses for its weights and the sequences asked for; 0 when it fits
   Bytes kv_per_sequence;  ///< allocated, beyond a prefix common to all
   i64 max_sequences = 0;  ///< of the workload's context, over the whole replica
   i64 max_tokens = 0;

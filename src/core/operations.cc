@@ -5,7 +5,7 @@
 
 namespace kvroof {
 
-Placement::Placement(const Device& device, Bytes resident) : device_(device), resident_(larger(resident, Bytes{1})) {
+Placement::Placement(const Device& device, Bytes resident) : resident_(larger(resident, Bytes{1})) {
   double left = 1;  // share of the resident bytes
   for (const MemoryTier& tier : device.memory) {
     bool last = &tier == &device.memory.back();  // what does not fit: the slowest tier stands for it
@@ -15,17 +15,24 @@ Placement::Placement(const Device& device, Bytes resident) : device_(device), re
   }
 }
 
-Seconds Placement::stream_bound(Bytes bytes) const {
-  Seconds most;
-  Bytes left = bytes;
-  double times = std::max(1.0, bytes / resident_);  // states move twice a step: read and written
-  for (const MemoryTier& tier : device_.memory) {
-    bool last = &tier == &device_.memory.back();
-    Bytes here = last ? left : smaller(left, times * tier.capacity);
-    most = larger(most, here / tier.reachable());
-    left -= here;
+/// Tiers that have delivered all they hold leave the rest to the others, which may exhaust the next: the time only
+/// grows.
+Seconds stream_bound(const Device& device, Bytes bytes, double moves) {
+  for (Seconds time;;) {
+    Bytes delivered;
+    Bandwidth streaming;
+    for (const MemoryTier& tier : device.memory) {
+      bool last = &tier == &device.memory.back();  // stands for what does not fit
+      Bytes most = moves * tier.capacity;
+      if (!last && most / tier.reachable() <= time)
+        delivered += most;
+      else
+        streaming += tier.reachable();
+    }
+    Seconds longer = (bytes - delivered) / streaming;
+    if (longer <= time) return time;
+    time = longer;
   }
-  return most;
 }
 
 Pass::Pass(const Schedule& schedule, Bytes resident)
@@ -81,7 +88,7 @@ void Pass::attention(const AttentionOp& op, double batch) {
   Seconds launch = op.layers * larger(Seconds{}, op.launch + tile_time(op.rate, device, batch * op.tiles));
   add(part(PartKind::kv_cache), launch, bytes, bytes / share, op.per_sequence * batch);
   // With cascade attention at its best a common prefix is read once, not once per sequence.
-  least_bytes_ += bytes - (batch - 1) * op.prefix;
+  least_bytes_ += op.common + batch * (op.bytes - op.common);
 }
 
 void Pass::overheads(double batch) {

@@ -49,14 +49,16 @@ class Placement {
   Placement(const Device& device, Bytes resident);
   /// Time to stream bytes spread like the resident ones, tier after tier.
   Seconds stream(Bytes bytes) const { return {bytes.value * seconds_per_byte_}; }
-  /// The bytes placed at best, fastest tier first, and all tiers streaming at once: no schedule of them is faster.
-  Seconds stream_bound(Bytes bytes) const;
+  Bytes resident() const { return resident_; }
 
  private:
-  const Device& device_;
   Bytes resident_;
   double seconds_per_byte_ = 0;
 };
+
+/// The bytes placed at best and all tiers streaming at once, what a tier holds moved `moves` times: no placement and no
+/// order of them is faster.
+Seconds stream_bound(const Device& device, Bytes bytes, double moves);
 
 /// Whether the groups of data-parallel attention share the rows, or one group has them all.
 enum class Rows { of_all_groups, of_one_group };
@@ -77,9 +79,9 @@ class Pass {
   /// Adds those that take time.
   void parts(StepParts& parts) const;
   Seconds seconds() const;
+  const Placement& placement() const { return placement_; }
   Bytes least_bytes() const { return least_bytes_; }
   Seconds least_compute() const { return least_compute_; }
-  const Placement& placement() const { return placement_; }
 
  private:
   void add(StepPart& part, Seconds launch, Bytes bytes, Bytes streamed, const Work& work);

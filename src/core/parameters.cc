@@ -87,16 +87,11 @@ i64 latent_norms(const LatentAttention& a) {
   return a.q_lora_rank + a.kv_lora_rank + (a.indexer ? 2 * a.indexer->head_dim : 0);
 }
 
-/// Bias elements of one expert.
-i64 expert_bias(const Model& m, const MoeFeedForward& e) {
-  return e.bias ? (e.matrices - 1) * e.width + (e.expert_hidden > 0 ? e.expert_hidden : m.hidden) : 0;
-}
-
 i64 feed_forward_biases(const Model& m, const FeedForward& ff) {
   if (const DenseFeedForward* d = std::get_if<DenseFeedForward>(&ff))
     return d->bias ? (d->matrices - 1) * d->width + m.hidden : 0;
   if (const MoeFeedForward* e = std::get_if<MoeFeedForward>(&ff))
-    return e->experts * expert_bias(m, *e) + (e->router_bias ? e->experts : 0) + (e->shared_gate ? m.hidden : 0);
+    return (e->router_bias ? e->experts : 0) + (e->shared_gate ? m.hidden : 0);
   return 0;
 }
 
@@ -119,6 +114,12 @@ i64 small_weights(const Model& model, const LayerGroup& group) {
   return n;
 }
 
+i64 expert_biases(const Model& model, const LayerGroup& group) {
+  const MoeFeedForward* e = std::get_if<MoeFeedForward>(&group.feed_forward);
+  if (!e || !e->bias) return 0;
+  return e->experts * ((e->matrices - 1) * e->width + (e->expert_hidden > 0 ? e->expert_hidden : model.hidden));
+}
+
 Parameters count_parameters(const Model& model) {
   Parameters p;
   p.input_embedding = model.vocab * model.hidden;
@@ -129,13 +130,13 @@ Parameters count_parameters(const Model& model) {
   p.final_norm = (model.head_bias ? model.vocab : 0) + (model.final_norm ? norm_size(model) : 0);
   i64 inactive = 0;
   for (const LayerGroup& group : model.layers) {
-    i64 layer = small_weights(model, group);
+    i64 biases = expert_biases(model, group), layer = small_weights(model, group) + biases;
     for (const Linear& linear : linears(model, group)) {
       layer += linear.parameters;
       inactive += group.count * (linear.parameters - linear.active);
     }
     if (const MoeFeedForward* e = std::get_if<MoeFeedForward>(&group.feed_forward))
-      inactive += group.count * (e->experts - e->top_k) * expert_bias(model, *e);
+      inactive += group.count * (biases - biases / e->experts * e->top_k);
     p.layers += group.count * layer;
   }
   p.total = p.input_embedding + p.head + p.positions + p.layers + p.encoder + p.other + p.final_norm;

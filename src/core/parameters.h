@@ -32,8 +32,10 @@ struct Linear {
 
 /// The matrices of one layer of the group, in the order a step runs them.
 std::vector<Linear> linears(const Model& model, const LayerGroup& group);
-/// Norms, biases, sinks and other small weights of one layer.
+/// Norms, biases, sinks and other small weights of one layer, without its experts'.
 i64 small_weights(const Model& model, const LayerGroup& group);
+/// Biases of one layer's experts, of all of them: stored as norms are, but split and read with their experts.
+i64 expert_biases(const Model& model, const LayerGroup& group);
 
 struct Parameters {
   i64 total = 0;

@@ -21,7 +21,8 @@ Schedule::Schedule(const Model& model, const Device& device, const Deployment& d
       scale_(checkpoint_scale(model, deployment)),
       resident_weights_(rank_weights(model, deployment, 0, stages_of(engine))) {
   const Achievable& a = device.achievable;
-  double layers = double(model.layer_count()), moe_layers = 0;
+  double layers = double(model.layer_count()), moe_layers = 0, sharing = 0;
+  bool states = false;
   dense_.reserve(10 * model.layers.size());
   for (const LayerGroup& g : model.layers) {
     add_linears(g);
@@ -30,7 +31,10 @@ Schedule::Schedule(const Model& model, const Device& device, const Deployment& d
     mixers_ += double(g.count) * double(mixer);
     feed_forwards_ += double(g.count) * double(ff);
     if (std::holds_alternative<MoeFeedForward>(g.feed_forward)) moe_layers += double(g.count);
+    if (g.shares_kv) sharing += double(g.count);
+    states |= std::holds_alternative<RecurrentState>(g.attention);
   }
+  most_moves_ = double(d_.pp) * (states ? 2 : 1) * (1 + sharing);
   add_head();
   sum_up();
   // Under data-parallel attention a gather before and a scatter after the feed-forward stand for its all-reduce.
@@ -84,6 +88,13 @@ MatrixOp Schedule::expert_matrix(double layers, Seconds launch, Bytes bytes, Flo
   return op;
 }
 
+/// Each token needs top_k of them at least.
+void Schedule::add_experts(const MoeFeedForward& moe, MatrixOp one) {
+  one.experts = &moe;
+  one.least = double(moe.top_k) * one.bytes;
+  experts_.push_back(one);
+}
+
 void Schedule::add_linears(const LayerGroup& g) {
   double layers = double(g.count);
   const auto* moe = std::get_if<MoeFeedForward>(&g.feed_forward);
@@ -99,17 +110,20 @@ void Schedule::add_linears(const LayerGroup& g) {
     Seconds launch = l.fused ? Seconds{} : device_.achievable.linear_rate(f.arithmetic).launch;
     Bytes bytes = scale_ * f.size(read, 1 << 20);
     Flops flops{2.0 * double(l.active) * share};
-    MatrixOp op = experts ? expert_matrix(layers, launch, bytes, flops, f)
-                          : matrix(PartKind::weights, layers, launch, bytes, flops, f);
-    op.rows = rows;
     if (experts) {
-      op.experts = moe;
-      op.least = double(moe->top_k) * op.bytes;
+      add_experts(*moe, expert_matrix(layers, launch, bytes, flops, f));
+      continue;
     }
-    (experts ? experts_ : dense_).push_back(op);
+    dense_.push_back(matrix(PartKind::weights, layers, launch, bytes, flops, f));
+    dense_.back().rows = rows;
   }
   Bytes small = scale_ * model_.weights.embeddings.size(double(small_weights(model_, g)), 1 << 20);
   if (small.value > 0) dense_.push_back(matrix(PartKind::weights, layers, {}, small, {}, format("bf16")));
+  if (i64 biases = expert_biases(model_, g)) {
+    double one = double(biases / moe->experts) * split_share(Split::experts, g.attention, d_);
+    add_experts(*moe,
+                expert_matrix(layers, {}, scale_ * model_.weights.embeddings.size(one, 1 << 20), {}, format("bf16")));
+  }
 }
 
 /// The head reads all of its matrix; a tied head reads the input embedding. The final norm rides along.
@@ -137,12 +151,6 @@ void Schedule::sum_up() {
     for (const MatrixOp& op : *ops) least_weights_ += op.least;
 }
 
-/// Bytes of one sequence's shared prefix in a layer that keeps it whole.
-Bytes Schedule::prefix_bytes(const LayerGroup& g, i64 tokens) const {
-  bool whole = std::holds_alternative<FullAttention>(g.attention) && d_.eviction.kind == EvictionKind::none;
-  return whole && tokens > 0 ? layer_moved(g, tokens, d_) : Bytes{};
-}
-
 AttentionOp Schedule::decode(const LayerGroup& g, const Workload& w) const {
   AttentionOp op;
   if (std::holds_alternative<NoAttention>(g.attention)) return op;
@@ -155,7 +163,7 @@ AttentionOp Schedule::decode(const LayerGroup& g, const Workload& w) const {
   op.launch = op.rate.launch - engine_.hidden_launch;
   op.tiles = double(ceil_div(shards(g.attention), tp));
   op.bytes = op.layers * share * layer_moved(g, w.context, d_);
-  op.prefix = op.layers * share * prefix_bytes(g, w.shared_prefix);
+  op.common = op.layers * share * layer_common(g, w.context, w.shared_prefix, d_);
   Flops flops = double(w.query_tokens) * attention_flops(g.attention, op.kept);
   op.per_sequence = work(op.layers / double(tp) * flops, arithmetic);
   if (std::optional<Seconds> core = core_time(g.attention, op.kept, w.query_tokens))

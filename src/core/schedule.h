@@ -50,7 +50,7 @@ struct AttentionOp {
   double tiles = 0;  ///< pieces of work of one sequence and layer
   i64 kept = 0;      ///< cached tokens that are read
   Bytes bytes;       ///< of one sequence
-  Bytes prefix;      ///< of them in a prefix that all sequences share
+  Bytes common;      ///< of them what all sequences can share at best
   Work per_sequence;
 };
 
@@ -90,6 +90,9 @@ class Schedule {
   Bytes resident_sequence(i64 context) const;
 
   double attention_groups() const { return double(d_.attention_dp); }
+  /// How often a step can move one resident byte, and on how many stages: states are read and written, a cache is read
+  /// by every layer that shares it.
+  double most_moves() const { return most_moves_; }
 
   const Model& model() const { return model_; }
   const Device& device() const { return device_; }
@@ -97,6 +100,7 @@ class Schedule {
 
  private:
   void add_linears(const LayerGroup& group);
+  void add_experts(const MoeFeedForward& moe, MatrixOp one);
   void add_head();
   void sum_up();
   MatrixOp matrix(PartKind part, double layers, Seconds launch, Bytes bytes, Flops per_row, const Format& format) const;
@@ -104,7 +108,6 @@ class Schedule {
   const LinearRate& linear_rate(const Format& f) const { return device_.achievable.linear_rate(f.arithmetic); }
   double fraction(const Format& format, double of_memory) const;
   Work work(Flops flops, Arithmetic arithmetic) const;
-  Bytes prefix_bytes(const LayerGroup& group, i64 tokens) const;
   std::optional<Seconds> core_time(const Attention& attention, i64 kept, i64 query_tokens) const;
 
   const Model& model_;
@@ -115,6 +118,7 @@ class Schedule {
   std::vector<MatrixOp> dense_, experts_, heads_;
   MatrixOp all_dense_;
   Bytes least_weights_;
+  double most_moves_ = 1;
   double mixers_ = 0, feed_forwards_ = 0;  ///< layers that end in an all-reduce
   Seconds reduce_mixer_, reduce_mixer_row_, reduce_, reduce_row_;
   Seconds layer_overhead_, step_overhead_, sequence_overhead_, stage_hops_;

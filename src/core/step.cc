@@ -20,11 +20,14 @@ std::string_view bound_by(const StepParts& parts) {
 
 /// The floor: least bytes at datasheet bandwidth against flops at dense peak. Where all that a step moves fits
 /// the last-level cache, memory bandwidth bounds nothing, and only a known cache bandwidth does.
-void set_floor(Step& s, const Pass& pass, const Device& device, double pp) {
+void set_floor(Step& s, const Pass& pass, const Schedule& schedule, double pp) {
+  const Device& device = schedule.device();
   bool cached = device.cache && pass.least_bytes() / pp <= device.cache->capacity;
   s.floor_claimed = !cached || device.cache->bandwidth.has_value();
+  // The first stage stands for all in what the expected step finds in each tier; the bound must hold for it too.
+  double moves = std::max(schedule.most_moves(), pass.least_bytes() / pass.placement().resident());
   if (!cached)
-    s.floor_memory = pass.placement().stream_bound(pass.least_bytes());
+    s.floor_memory = stream_bound(device, pass.least_bytes(), moves);
   else if (device.cache->bandwidth)
     s.floor_memory = pass.least_bytes() / larger(*device.cache->bandwidth, device.memory[0].reachable());
   s.floor_compute = pass.least_compute();
@@ -70,7 +73,7 @@ Step Decoder::step(i64 batch) const {
   Pass p = pass(batch);
   Step s;
   s.batch = batch;
-  set_floor(s, p, schedule_.device(), double(d_.pp));
+  set_floor(s, p, schedule_, double(d_.pp));
   p.parts(s.parts);
   s.expected = p.seconds();
   s.low = larger(s.floor, range_.low * s.expected);
