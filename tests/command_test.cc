@@ -86,6 +86,34 @@ TEST_CASE("bad input is one clear message and exit 2") {
   }
 }
 
+TEST_CASE("numbers around 2^53 and 2^63 on the command line") {
+  struct {
+    const char *arguments, *message;
+  } rows[] = {
+      {"--context 9007199254740993",
+       "kvroof: --context: '9007199254740993' is out of range; expected 1 to 1099511627776\n"},
+      {"--context 9223372036854775807",
+       "kvroof: --context: '9223372036854775807' is out of range; expected 1 to 1099511627776\n"},
+      {"--batch 18446744073709551616",
+       "kvroof: --batch: '18446744073709551616' is out of range; expected 1 to 1099511627776\n"},
+      {"--batch 1e400", "kvroof: --batch: '1e400' is not a whole number such as 4096, 32k or 1M\n"},
+      {"--batch 5e-324", "kvroof: --batch: '5e-324' is out of range; expected 1 to 1099511627776\n"},
+      {"--tp 9223372036854775808",
+       "kvroof: --tp: '9223372036854775808' is out of range; expected 1 to 1099511627776\n"},
+      {"--kv-room 16EiB",
+       "kvroof: --kv-room: unknown unit 'EiB' in '16EiB'; expected one of B, GB, TB, KiB, MiB, GiB, TiB, PiB\n"},
+      {"--kv-room 9PiB", "kvroof: --kv-room: is more than 8 PiB\n  bytes stay exact only below 2^53\n"},
+      {"--context 1099511627776 --batch 4294967296",
+       "kvroof: --context: the cache asked for is beyond 8 EiB\n  bytes stay exact only below 2^53\n"},
+  };
+  for (const auto& row : rows) {
+    Run r = run(std::string("estimate llama-3.1-8b h100-sxm ") + row.arguments);
+    INFO(row.arguments);
+    CHECK(r.exit_code == 2);
+    CHECK(r.out == row.message);
+  }
+}
+
 TEST_CASE("a catalogue file's problems come all at once, each at its place") {
   std::string file = temporary("bad.yaml",
                                "models:\n"

@@ -11,7 +11,8 @@ namespace kvroof {
 i64 cells_of(const CacheType& t, const Deployment& d, const Engine& engine, i64 tokens, i64 sequences) {
   i64 step = engine.block_tokens, streams = d.unified ? 1 : sequences;
   i64 cells = round_up(tokens / streams, step);
-  if (t.limit > 0) cells = std::min(cells, round_up(t.limit * (d.unified ? sequences : 1) + d.batched_tokens, step));
+  if (t.limit > 0 && t.limit <= tokens / std::max<i64>(1, sequences))  // a longer window holds all
+    cells = std::min(cells, round_up(t.limit * (d.unified ? sequences : 1) + d.batched_tokens, step));
   return cells * streams;
 }
 
@@ -39,15 +40,17 @@ Bytes cells_bytes(const Rank& r, i64 sequences, std::vector<CacheGroup>* groups)
 Allocation allocate_cells(const Rank& r, Bytes room) {
   Allocation a;
   a.per_sequence = cells_bytes(r, 1, &a.groups);
+  i64 cells = round_up(r.workload.context, r.engine.block_tokens),
+      most = std::min(i64(1) << 40, (i64(1) << 62) / cells);
   i64 low = 0, high = a.per_sequence.value > 0 ? 1 : 0;
-  while (high > 0 && high < (i64(1) << 40) && cells_bytes(r, high, nullptr) <= room) low = high, high *= 2;
+  while (high > 0 && high < most && cells_bytes(r, high, nullptr) <= room) low = high, high *= 2;
   while (high - low > 1) {
     i64 middle = low + (high - low) / 2;
     (cells_bytes(r, middle, nullptr) <= room ? low : high) = middle;
   }
   a.max_sequences = low;
   a.concurrency = double(low);
-  a.max_tokens = low * round_up(r.workload.context, r.engine.block_tokens);
+  a.max_tokens = low * cells;
   a.used = low > 0 ? cells_bytes(r, low, nullptr) : Bytes{};
   return a;
 }

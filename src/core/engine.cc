@@ -5,6 +5,7 @@ namespace kvroof {
 std::vector<Problem> problems(const Engine& engine) {
   std::vector<Problem> found;
   if (engine.block_tokens < 1) found.push_back({"block_tokens", "must be at least 1", ""});
+  if (engine.block_tokens > 1 << 20) found.push_back({"block_tokens", "must be at most 1,048,576", ""});
   if (!(engine.memory_fraction > 0 && engine.memory_fraction <= 1))
     found.push_back({"memory_fraction", "must lie in (0, 1]", ""});
   if (!(engine.sliding_ratio > 0 && engine.sliding_ratio <= 1))

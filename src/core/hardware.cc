@@ -24,7 +24,18 @@ const Rate& nearest(const std::array<std::optional<Rate>, 7>& rates, Arithmetic 
 }
 
 bool positive(double value) { return std::isfinite(value) && value > 0; }
-bool is_share(double value) { return value > 0 && value <= 1; }
+/// Below a millionth it is a typing error, and dividing by it leaves the range of numbers.
+bool is_share(double value) { return value >= 1e-6 && value <= 1; }
+/// Rates beyond these are typing errors too; between them every quotient is a number.
+bool is_rate(double value) { return value >= 1 && value <= 1e21; }
+constexpr double most_bytes = 9007199254740992;  // 2^53: bytes are exact up to it
+
+void check_rate(std::vector<Problem>& found, const std::string& path, double value, const std::string& unit) {
+  if (!positive(value))
+    found.push_back({path, "must be more than 0 " + unit, ""});
+  else if (!is_rate(value))
+    found.push_back({path, "must lie between 1 and 1e21 " + unit, ""});
+}
 
 /// Shares above 1 would put the expected time below the floor.
 void check_achievable(const Achievable& a, std::vector<Problem>& found) {
@@ -74,15 +85,16 @@ std::vector<Problem> problems(const Device& device) {
     std::string path = "memory[" + std::to_string(i) + "]";
     const MemoryTier& tier = device.memory[i];
     if (!positive(tier.capacity.value)) found.push_back({path + ".capacity", "must be more than 0 bytes", ""});
-    if (!positive(tier.bandwidth.value)) found.push_back({path + ".bandwidth", "must be more than 0 B/s", ""});
-    if (tier.link && !positive(tier.link->value)) found.push_back({path + ".link", "must be more than 0 B/s", ""});
+    if (tier.capacity.value > most_bytes)
+      found.push_back({path + ".capacity", "is more than 8 PiB", "bytes stay exact only below 2^53"});
+    check_rate(found, path + ".bandwidth", tier.bandwidth.value, "B/s");
+    if (tier.link) check_rate(found, path + ".link", tier.link->value, "B/s");
     if (i > 0 && tier.reachable() > device.memory[i - 1].reachable())
       found.push_back({path, "is faster than the tier before it", "list tiers fastest first"});
   }
   for (std::size_t a = 0; a < device.peak.size(); ++a)
-    if (device.peak[a] && !positive(device.peak[a]->value))
-      found.push_back(
-          {"peak." + std::string(name_of(Arithmetic(a))), "must be more than 0 flop/s", "leave out what is unknown"});
+    if (device.peak[a])
+      check_rate(found, "peak." + std::string(name_of(Arithmetic(a))), device.peak[a]->value, "flop/s");
   check_achievable(device.achievable, found);
   if (device.link && (!positive(device.link->per_direction.value) || device.link->domain < 1))
     found.push_back({"link", "needs a bandwidth and a domain of at least 1 device", ""});

@@ -52,7 +52,11 @@ void check_attention(Check& check, const std::string& path, const Attention& att
     check.range(path + ".nope_dim", m->nope_dim, 0, most_dim);
     check.range(path + ".value_dim", m->value_dim, 1, most_dim);
     check.range(path + ".q_lora_rank", m->q_lora_rank, 0, most_dim);
-    if (m->indexer) check.range(path + ".indexer.top_k", m->indexer->top_k, 1, i64(1) << 40);
+    if (m->indexer) {
+      check.range(path + ".indexer.heads", m->indexer->heads, 0, most_heads);
+      check.range(path + ".indexer.head_dim", m->indexer->head_dim, 0, most_dim);
+      check.range(path + ".indexer.top_k", m->indexer->top_k, 1, i64(1) << 40);
+    }
   }
   if (const auto* r = std::get_if<RecurrentState>(&attention)) {
     check.range(path + ".conv", r->conv_elements, 0, i64(1) << 40);
@@ -69,6 +73,7 @@ void check_feed_forward(Check& check, const std::string& path, const FeedForward
     check.range(path + ".top_k", e->top_k, 1, most_experts);
     check.range(path + ".width", e->width, 1, most_hidden * 8);
     check.range(path + ".shared_width", e->shared_width, 0, most_hidden * 8);
+    check.range(path + ".expert_hidden", e->expert_hidden, 0, most_hidden);
     if (e->top_k > e->experts) check.add(path + ".top_k", "is more than the number of experts");
   }
 }
