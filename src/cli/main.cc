@@ -7,7 +7,10 @@
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);  // `| head` ends us quietly
   try {
-    return kvroof::run_program({argv + 1, argv + argc});
+    int exit_code = kvroof::run_program({argv + 1, argv + argc});
+    if (std::cout.flush()) return exit_code;
+    std::cerr << "kvroof: standard output: can't be written\n";
+    return 2;
   } catch (const std::exception& e) {
     std::cerr << "kvroof: " << e.what() << "\n";
     return 2;

@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 
 #include "catalog/text_file.h"
 #include "catalog/writer.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/measure_page.h"
 #include "cli/options.h"
 #include "core/units.h"
@@ -141,7 +143,8 @@ class Progress {
       std::cerr << stage << "\n";
     stage_ = stage;
   }
-  ~Progress() {
+  ~Progress() { clear(); }
+  void clear() {
     if (isatty(STDERR_FILENO)) std::cerr << "\r\x1b[K" << std::flush;
   }
 
@@ -149,6 +152,13 @@ class Progress {
   std::string stage_;
   Seconds last_;
 };
+
+/// Nothing is written before all is measured, so there is nothing to mark: threads that wait for work end with us.
+[[noreturn]] void give_up(Progress& progress) {
+  progress.clear();
+  std::cerr << "kvroof: interrupted; nothing was written\n";
+  std::_Exit(Interrupt::exit_code);
+}
 
 int run(const MeasureOptions& o) {
   Limits limits = limits_of_process();
@@ -165,7 +175,11 @@ int run(const MeasureOptions& o) {
   MeasureRun result;
   {
     auto progress = std::make_shared<Progress>();
-    request.progress = [progress](const std::string& stage, double share) { (*progress)(stage, share); };
+    Interrupt interrupt;
+    request.progress = [progress, &interrupt](const std::string& stage, double share) {
+      if (interrupt.asked()) give_up(*progress);
+      (*progress)(stage, share);
+    };
     result = measure(request, limits);
     request.progress = {};
   }
@@ -193,7 +207,8 @@ void add_measure(CommandLine& line) {
       "  kvroof measure --save this-cpu.yaml && kvroof estimate qwen3-0.6b ./this-cpu.yaml\n"
       "  kvroof measure --shapes kv_heads=8,group=8,dim=128,context=32k,dtype=bf16\n"
       "  kvroof measure --shapes mla=16,context=8k --shapes group=1,context=8k,pages=random\n\n"
-      "Exit code 0: every shape has a verdict; 1: too few quiet samples; 2: bad input, or not enough memory.";
+      "Exit code 0: every shape has a verdict; 1: too few quiet samples; 2: bad input, or not enough memory;\n130: "
+      "interrupted, with nothing written.";
   line.option("--quick", &o->quick, "fewer shapes and samples: a few seconds");
   line.option("--threads", &o->threads, "threads, one a core (default: all cores this process may use)").metavar("N");
   line.option("--shapes", &o->shapes, "what to time instead: KEY=VALUE[,...] (repeatable)").metavar("SHAPE");

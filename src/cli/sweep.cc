@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/metric_options.h"
 #include "cli/sweep_points.h"
 #include "render/number.h"
@@ -31,11 +32,12 @@ struct SweepOptions {
 
 /// What became of the points.
 struct Tally {
-  i64 shown = 0, filtered = 0, impossible = 0;
+  i64 points = 0, shown = 0, filtered = 0, impossible = 0;
   i64 first_problem = -1;
   std::string problem = {};
 
   void add(const Tally& other) {
+    points += other.points;
     shown += other.shown;
     filtered += other.filtered;
     impossible += other.impossible;
@@ -76,6 +78,7 @@ class Worker {
   std::string rows(i64 begin, i64 end) {
     std::string out;
     for (i64 point = begin; point < end; ++point) add(out, point);
+    tally_.points += end - begin;
     return out;
   }
   const Tally& tally() const { return tally_; }
@@ -127,7 +130,7 @@ class Assembly {
   void work() {
     try {
       Worker worker(sheet_);
-      for (i64 block = next_++; block * block_ < points_ && !failed_; block = next_++)
+      for (i64 block = next_++; block * block_ < points_ && !failed_ && !interrupt_.asked(); block = next_++)
         write(worker.rows(block * block_, std::min(points_, (block + 1) * block_)), block);
       std::lock_guard lock(mutex_);
       tally_.add(worker.tally());
@@ -152,6 +155,7 @@ class Assembly {
     turn_comes_.notify_all();
   }
 
+  Interrupt interrupt_;
   const Sheet& sheet_;
   Sink& sink_;
   i64 points_, block_ = 1;
@@ -243,7 +247,10 @@ int run(const SweepOptions& o) {
   Sink sink(o.output);
   sink.write(opening(sheet, points));
   Tally tally = Assembly(sheet, sink, points, threads_of(o)).run();
-  sink.write(sheet.writer.close());
+  std::string missing;
+  if (tally.points < points)
+    missing = fmt::format("interrupted after {} of {} points", count(double(tally.points)), count(double(points)));
+  sink.write(sheet.writer.close(missing));
   sink.finish();
   if (tally.filtered > 0)
     std::cerr << fmt::format("kvroof: {} of {} points are outside --min and --max\n", count(double(tally.filtered)),
@@ -251,6 +258,10 @@ int run(const SweepOptions& o) {
   if (tally.impossible > 0)
     std::cerr << fmt::format("kvroof: {} of {} points can't be; the first: {}\n", count(double(tally.impossible)),
                              count(double(points)), tally.problem);
+  if (!missing.empty()) {
+    std::cerr << "kvroof: " << missing << "\n";
+    return Interrupt::exit_code;
+  }
   return tally.shown > 0 ? 0 : 1;
 }
 
@@ -265,7 +276,9 @@ void add_sweep(CommandLine& line) {
       "    --concurrency 1..256*2 --metrics ttft,tpot,throughput,cost --format csv\n\n"
       "Any option may be a list (a,b) or a range: 1..8, 1k..128k*2, 1TB/s..8TB/s+1TB/s.\n"
       "Metrics:\n" +
-      list_of_metrics() + "\nExit code 0: rows were shown; 1: none met the limits; 2: bad input.";
+      list_of_metrics() +
+      "\nExit code 0: rows were shown; 1: none met the limits; 2: bad input;\n130: interrupted, which the last line "
+      "says.";
   line.option("model,--models", &o->setup.model.model, "models: names, files, or 'all'")
       .required()
       .metavar("MODEL[,...]");

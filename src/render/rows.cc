@@ -122,6 +122,10 @@ void RowWriter::add(std::string& out, std::span<const Cell> cells) const {
   end_line(out);
 }
 
-std::string RowWriter::close() const { return format_ == OutputFormat::json ? "\n  ]\n}\n" : ""; }
+std::string RowWriter::close(std::string_view missing) const {
+  if (format_ == OutputFormat::json)
+    return missing.empty() ? "\n  ]\n}\n" : "\n  ],\n  \"missing\": " + quoted(missing) + "\n}\n";
+  return missing.empty() ? "" : fmt::format("# {}\n", missing);
+}
 
 }  // namespace kvroof

@@ -40,7 +40,8 @@ class RowWriter {
   std::string open(const std::vector<std::string>& headings, const Json& json) const;
   /// Every JSON row starts with a comma; the first one's is dropped by whoever joins them.
   void add(std::string& out, std::span<const Cell> cells) const;
-  std::string close() const;
+  /// `missing`: why there are not all rows, where there are not; the output then says so by itself.
+  std::string close(std::string_view missing = {}) const;
   /// Characters of the first row that only separate it from a row before it.
   std::size_t separator() const { return format_ == OutputFormat::json ? 1 : 0; }
 
