@@ -7,6 +7,7 @@
 #include "catalog/memory_log.h"
 #include "catalog/suggest.h"
 #include "cli/validate.h"
+#include "core/serving.h"
 
 namespace kvroof {
 namespace {
@@ -89,6 +90,24 @@ TEST_CASE("flags of a run are read from its notes, and its room from its own row
   std::vector<Prediction> p = predict_memory(t, Catalog::built_in());
   CHECK_FALSE(p[0].ok());  // no device is named
   CHECK(p[1].predicted == 567978);
+}
+
+TEST_CASE("a rate that counts prompts has the batch read all of them before it decodes") {
+  std::string row = "NVIDIA GPU,H100 SXM,1,TP1,vLLM (offline),Llama-3-8B,16-bit,16,1536,1000,B,1024,1024,";
+  std::vector<Prediction> p = predict_decode(
+      MeasuredTable::parse("t.csv",
+                           "hw_class,hardware,n_devices,parallelism,engine,model,weight_format,batch,context_len_avg,"
+                           "tokens_per_s_total,confidence,input_len,output_len,includes_prefill,id\n" +
+                               row + "0,alone\n" + row + "1,with\n"),
+      Catalog::built_in());
+  REQUIRE(p[0].predicted);
+  REQUIRE(p[1].predicted);
+  const Catalog& c = Catalog::built_in();
+  Seconds prompt = prefill_time(c.model("llama-3-8b"), c.device("h100-sxm"), {}, c.engine("vllm"), 1024, 0);
+  // 1,024 tokens for each of 16 sequences: 16 prompts later than without
+  CHECK(16 * 1024 / *p[1].predicted == Approx(16 * 1024 / *p[0].predicted + 16 * prompt.value));
+  CHECK(*p[1].low / *p[0].low == Approx(*p[1].predicted / *p[0].predicted));
+  CHECK(*p[1].high / *p[0].high == Approx(*p[1].predicted / *p[0].predicted));
 }
 
 TEST_CASE("the curated table of engine logs: nearly every capacity within the logged digits") {

@@ -154,6 +154,15 @@ void set_quantisation(Model& model, const Row& row) {
 
 constexpr i64 any_number = i64(1) << 20;
 
+/// The batch's prompts, each read alone, spread over the tokens that it generates.
+Serving after_prompts(Serving decoding, const Setup& s, const Load& load) {
+  Seconds prompts = double(s.w.batch) * prefill_time(s.model, s.device, s.d, s.engine, load.input, 0);
+  double slower = 1 + prompts / (double(load.output) * decoding.tpot);
+  for (Seconds* t : {&decoding.tpot, &decoding.tpot_low, &decoding.tpot_high}) *t = slower * *t;
+  decoding.tokens_per_second /= slower;
+  return decoding;
+}
+
 }  // namespace
 
 bool is_serving(const Row& row) { return row.text("engine").find("serving") != std::string::npos; }
@@ -173,7 +182,8 @@ Seconds SystemRow::per_token(const Engine& engine) const {
 Serving SystemRow::predicted() const {
   const Setup& s = setup;
   if (load) return serve(s.model, s.device, s.d, s.engine, *load, capacity, s.range);
-  return served_by_step(s.step(), sequences);
+  Serving decoding = served_by_step(s.step(), sequences);
+  return prompts_first ? after_prompts(decoding, s, *prompts_first) : decoding;
 }
 
 std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& skipped) {
@@ -184,7 +194,11 @@ std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& s
   if (i64 cores = cores_of_row(row); cores > 0)
     device = core_of(*device, double(cores) / double(row.whole("n_devices", 1)));
   const Catalog& catalog = names.catalog();
-  SystemRow r{{*model, *device, {}, catalog.engine(engine_of_row(row.text("engine"))), {}, {}}, std::nullopt, 0, 1};
+  SystemRow r{{*model, *device, {}, catalog.engine(engine_of_row(row.text("engine"))), {}, {}},
+              std::nullopt,
+              0,
+              1,
+              std::nullopt};
   Setup& s = r.setup;
   if (!set_weight_format(s, row, skipped)) return std::nullopt;
   s.range = catalog.range(device->achievable.basis);
@@ -198,9 +212,13 @@ std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& s
   s.w = {row.whole("context_len_avg", 1), batch, 0};
   r.sequences = double(batch * layout.dp);
   if (!row.number("n_devices")) set_fewest_devices(s);
-  if (is_serving(row) && row.number("input_len") && row.number("output_len")) {
-    r.load = Load{row.whole("input_len", 1024), row.whole("output_len", 128), r.sequences, 0, 0};
+  if (!row.number("input_len") || !row.number("output_len")) return r;
+  Load load{row.whole("input_len", 1024), row.whole("output_len", 128), r.sequences, 0, 0};
+  if (is_serving(row)) {
+    r.load = load;
     r.capacity = any_number;
+  } else if (row.number("includes_prefill") == 1.0) {
+    r.prompts_first = load;
   }
   return r;
 }
@@ -211,7 +229,11 @@ std::optional<SystemRow> moe_row(const Row& row, Names& names, std::string& skip
   if (!device) return skipped = "unknown device '" + row.text("system") + "'", std::nullopt;
   if (!model) return skipped = "unknown model '" + row.text("model_path") + "'", std::nullopt;
   const Catalog& catalog = names.catalog();
-  SystemRow r{{*model, *device, {}, catalog.engine(engine_of_row(row.text("backend"))), {}, {}}, std::nullopt, 0, 1};
+  SystemRow r{{*model, *device, {}, catalog.engine(engine_of_row(row.text("backend"))), {}, {}},
+              std::nullopt,
+              0,
+              1,
+              std::nullopt};
   Setup& s = r.setup;
   set_quantisation(s.model, row);
   s.range = catalog.range(device->achievable.basis);

@@ -14,6 +14,8 @@ struct SystemRow {
   std::optional<Load> load;  ///< serving in a closed loop; else one decode step
   i64 capacity = 0;          ///< sequences that the loop may run at once
   double sequences = 1;      ///< decoded together over all replicas
+  /// A batch whose prompts are all read before it decodes, where the row's rate counts the time of both.
+  std::optional<Load> prompts_first;
 
   /// Between two tokens of a sequence, run by `engine`.
   Seconds per_token(const Engine& engine) const;
