@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <sstream>
 
-#include "catalog/built_in.h"
+#include "catalog/packed.h"
 #include "catalog/text_file.h"
 
 namespace kvroof {
 namespace {
-
-constexpr std::string_view sections[] = {"models", "devices", "classes", "kernels", "engines", "ranges"};
 
 bool is_section(std::string_view name) {
   return std::find(std::begin(sections), std::end(sections), name) != std::end(sections);
@@ -23,7 +22,7 @@ std::string_view key_of(std::string_view line) {
 /// Entries by their line starts: a section in column 0, an id in column 2. Files written otherwise are told so.
 std::vector<Entry> index_entries(const std::string& file, std::string_view text) {
   std::vector<Entry> entries;
-  std::string section;
+  std::string_view section;
   int number = 0;
   std::size_t entry_begin = 0;
   bool inside = false;  // an entry of this section
@@ -42,11 +41,11 @@ std::vector<Entry> index_entries(const std::string& file, std::string_view text)
     bool blank = line.empty() || line[0] == '#' || line.substr(0, 3) == "---";
     if (!blank && line[0] != ' ') {
       close(begin);
-      section = std::string(key_of(line));
+      section = key_of(line);
       inside = false;
       if (!is_section(section)) {
         std::vector<std::string> words(std::begin(sections), std::end(sections));
-        std::optional<std::string> near = nearest(section, words);
+        std::optional<std::string> near = nearest(std::string(section), words);
         refuse(0, "expected a section: models, devices, classes, kernels, engines or ranges",
                near ? "did you mean '" + *near + "'?" : "");
       }
@@ -54,10 +53,10 @@ std::vector<Entry> index_entries(const std::string& file, std::string_view text)
       close(begin);
       entry_begin = begin;
       inside = true;
-      std::string id(key_of(line.substr(2)));
+      std::string_view id = key_of(line.substr(2));
       if (id.empty() || line[2] == '-')
         refuse(2, "expected an id and its fields, such as 'h100-sxm:'", "entries are a mapping, not a list");
-      entries.push_back({section, id, file, number, {}});
+      entries.push_back({section, id, file, number, {}, {}, {}});
     } else if (std::size_t text_at = line.find_first_not_of(' ');
                !blank && !inside && text_at != std::string_view::npos && line[text_at] != '#') {
       refuse(int(text_at), "expected an entry, indented by two spaces", "such as '  h100-sxm:' under 'devices:'");
@@ -68,11 +67,14 @@ std::vector<Entry> index_entries(const std::string& file, std::string_view text)
   return entries;
 }
 
+Source source_of(const Entry& entry) { return {std::string(entry.file), entry.text, entry.first_line}; }
+
 YAML::Node entry_node(Source& source, const Entry& entry) {
   YAML::Node document = load_yaml(source, entry.text);
-  YAML::Node node = document.IsMap() ? document[entry.id] : YAML::Node();
+  std::string id(entry.id);
+  YAML::Node node = document.IsMap() ? document[id] : YAML::Node();
   if (!node || !node.IsMap()) {
-    source.problem(document.Mark(), "expected '" + entry.id + ":' followed by its fields");
+    source.problem(document.Mark(), "expected '" + id + ":' followed by its fields");
     source.throw_if_any();
   }
   return node;
@@ -107,7 +109,8 @@ const Entry* base_of(Source& source, const Entry& entry, const YAML::Node& node,
   auto self = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return &e == &entry; });
   for (auto e = std::make_reverse_iterator(self); base.IsScalar() && e != entries.rend(); ++e)
     if (e->section == entry.section && same_ignoring_case(e->id, base.Scalar())) return &*e;
-  source.problem(base.Mark(), "base: expected an entry of " + entry.section + " that stands before this one");
+  source.problem(base.Mark(),
+                 "base: expected an entry of " + std::string(entry.section) + " that stands before this one");
   source.throw_if_any();
   return nullptr;
 }
@@ -117,7 +120,7 @@ YAML::Node merged_node(Source& source, const Entry& entry, const std::vector<Ent
   YAML::Node node = entry_node(source, entry);
   const Entry* base = base_of(source, entry, node, entries);
   if (!base) return node;
-  Source base_source(base->file, base->text, base->first_line);
+  Source base_source = source_of(*base);
   YAML::Node merged = merged_node(base_source, *base, entries);
   if (!same_ignoring_case(base->id, entry.id)) merged.remove("aliases");
   node.remove("base");
@@ -125,29 +128,53 @@ YAML::Node merged_node(Source& source, const Entry& entry, const std::vector<Ent
   return merged;
 }
 
-template <class T>
-void add_problems(Source& source, const YAML::Node& node, const std::string& id, const T& spec) {
-  for (const Problem& p : problems(spec)) source.problem(node.Mark(), id + ": " + p.path + " " + p.what, p.hint);
+/// What messages call an entry of the section that holds such specs.
+template <class Spec>
+constexpr std::string_view noun = "";
+template <>
+constexpr std::string_view noun<Model> = "model";
+template <>
+constexpr std::string_view noun<Device> = "device";
+template <>
+constexpr std::string_view noun<Engine> = "engine";
+template <>
+constexpr std::string_view noun<Achievable> = "class";
+template <>
+constexpr std::string_view noun<RangeEntry> = "range";
+template <>
+constexpr std::string_view noun<KernelTable> = "kernels of";
+
+/// The entry's fields into a spec; then, where all could be read, what is wrong with the spec.
+template <class Spec>
+void read_spec(Source& source, const std::string& id, const YAML::Node& node, Spec& spec) {
+  ValueReader(source).read_fields(node, spec, std::string(noun<Spec>) + " '" + id + "'");
+  if constexpr (requires { spec.id; }) spec.id = id;
+  if constexpr (requires { problems(spec); })
+    if (source.problems().empty())
+      for (const Problem& p : problems(spec)) source.problem(node.Mark(), id + ": " + p.path + " " + p.what, p.hint);
+}
+
+template <class Spec>
+Spec unpacked(const Entry& entry) {
+  Spec spec;
+  Unpacker(entry.packed).read(spec);
+  if constexpr (requires { spec.id; }) spec.id = entry.id;
+  return spec;
+}
+
+template <class Spec>
+std::string packed_spec(const Spec& spec) {
+  std::string bytes;
+  Packer(bytes).write(spec);
+  return bytes;
 }
 
 }  // namespace
 
 Model read_model(Source& source, const std::string& id, const YAML::Node& node) {
   Model model;
-  ValueReader(source).read_fields(node, model, "model '" + id + "'");
-  model.id = id;
-  if (source.problems().empty()) add_problems(source, node, id, model);
+  read_spec(source, id, node, model);
   return model;
-}
-
-const Catalog& Catalog::built_in() {
-  static const Catalog catalog = [] {
-    Catalog c;
-    c.add_text("models.yaml", std::string(built_in_models()));
-    c.add_text("hardware.yaml", std::string(built_in_hardware()));
-    return c;
-  }();
-  return catalog;
 }
 
 void Catalog::add_file(const std::string& path) {
@@ -161,22 +188,28 @@ void Catalog::add_file(const std::string& path) {
 void Catalog::add_text(const std::string& file, std::string text) {
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InputError{file + ": is empty\n"};
   if (text.find('\0') != std::string::npos) throw InputError{file + ": is not text (it holds a zero byte)\n"};
-  texts_.push_back(std::make_shared<const std::string>(std::move(text)));
-  std::vector<Entry> added = index_entries(file, *texts_.back());
+  files_.push_back(std::make_shared<const File>(file, std::move(text)));
+  std::vector<Entry> added = index_entries(files_.back()->name, files_.back()->text);
   if (added.empty())
     throw InputError{file + ": holds no entries; expected 'models:' or 'devices:' with an indented entry each\n"};
   entries_.insert(entries_.end(), added.begin(), added.end());
 }
 
+std::string Catalog::aliases(const Entry& entry) const {
+  if (!entry.packed.empty()) return std::string(entry.aliases);
+  Source source = source_of(entry);
+  YAML::Node aliases = entry_node(source, entry)["aliases"];
+  std::string lines;
+  if (aliases && aliases.IsSequence())
+    for (const YAML::Node& alias : aliases)
+      if (alias.IsScalar()) lines += alias.Scalar() + "\n";
+  return lines;
+}
+
 /// An alias is listed in the entry's text; parsing is worth it only where the text mentions the name at all.
 bool Catalog::has_alias(const Entry& entry, std::string_view name) const {
-  if (lower(entry.text).find(lower(name)) == std::string::npos) return false;
-  Source source(entry.file, entry.text, entry.first_line);
-  YAML::Node aliases = entry_node(source, entry)["aliases"];
-  if (!aliases || !aliases.IsSequence()) return false;
-  for (const YAML::Node& alias : aliases)
-    if (alias.IsScalar() && same_ignoring_case(alias.Scalar(), name)) return true;
-  return false;
+  if (entry.packed.empty() && lower(entry.text).find(lower(name)) == std::string::npos) return false;
+  return lower("\n" + aliases(entry)).find("\n" + lower(name) + "\n") != std::string::npos;
 }
 
 const Entry* Catalog::find_id(std::string_view section, std::string_view id) const {
@@ -196,11 +229,8 @@ std::vector<std::string> Catalog::known_names(std::string_view section) const {
   std::vector<std::string> names = ids(section);
   for (const Entry& e : entries_) {
     if (e.section != section) continue;
-    Source source(e.file, e.text, e.first_line);
-    YAML::Node aliases = entry_node(source, e)["aliases"];
-    if (aliases && aliases.IsSequence())
-      for (const YAML::Node& alias : aliases)
-        if (alias.IsScalar()) names.push_back(alias.Scalar());
+    std::istringstream lines(aliases(e));
+    for (std::string alias; std::getline(lines, alias);) names.push_back(alias);
   }
   return names;
 }
@@ -208,71 +238,70 @@ std::vector<std::string> Catalog::known_names(std::string_view section) const {
 const Entry& Catalog::need(std::string_view section, std::string_view name, std::string_view what) const {
   if (const Entry* found = find(section, name)) return *found;
   std::string message = "unknown " + std::string(what) + " '" + std::string(name) + "'";
-  if (std::optional<std::string> near = nearest(name, known_names(section)))
+  if (section == "models" && find("devices", name))
+    message += "; that is a device, and a model comes first";
+  else if (section == "devices" && find("models", name))
+    message += "; that is a model, and comes first";
+  else if (std::optional<std::string> near = nearest(name, known_names(section)))
     message += "; did you mean '" + *near + "'?";
   std::string command = section == "devices" ? "hardware" : std::string(section);
   throw InputError{message + "\n  'kvroof " + command + "' lists all of them" +
                    (section == "models" ? "; a config.json, .gguf or .safetensors file is a model too" : "") + "\n"};
 }
 
-Model Catalog::model(std::string_view name) const {
-  const Entry& e = need("models", name, "model");
-  Source source(e.file, e.text, e.first_line);
-  Model model = read_model(source, e.id, merged_node(source, e, entries_));
+template <class Spec>
+Spec Catalog::spec(const Entry& entry) const {
+  if (!entry.packed.empty()) return unpacked<Spec>(entry);
+  Spec spec;
+  Source source = source_of(entry);
+  read_spec(source, std::string(entry.id), merged_node(source, entry, entries_), spec);
   source.throw_if_any();
-  return model;
+  return spec;
 }
+
+Model Catalog::model(std::string_view name) const { return spec<Model>(need("models", name, "model")); }
 
 Device Catalog::device(std::string_view name) const {
   const Entry& e = need("devices", name, "device");
-  Source source(e.file, e.text, e.first_line);
-  YAML::Node node = merged_node(source, e, entries_);
-  Device device;
-  device.id = e.id;
-  std::string device_class = node["class"] && node["class"].IsScalar() ? node["class"].Scalar() : "";
-  if (has("classes", device_class)) device.achievable = family(device_class);
-  ValueReader(source).read_fields(node, device, "device '" + e.id + "'");
-  if (source.problems().empty()) add_problems(source, node, e.id, device);
-  source.throw_if_any();
+  Device device = read_device(e);
   device.kernels = kernels(e.id);
-  for (const Entry* of = &e; of && !find_id("kernels", of->id);) {
-    Source below(of->file, of->text, of->first_line);
+  for (const Entry* of = &e; of && of->packed.empty() && !find_id("kernels", of->id);) {
+    Source below = source_of(*of);
     of = base_of(below, *of, entry_node(below, *of), entries_);
     if (of) device.kernels = kernels(of->id);
   }
   return device;
 }
 
-KernelTable Catalog::kernels(std::string_view device) const {
-  KernelTable table;
-  const Entry* e = find_id("kernels", device);
-  if (!e) return table;
-  Source source(e->file, e->text, e->first_line);
-  ValueReader(source).read_fields(merged_node(source, *e, entries_), table, "kernels of '" + e->id + "'");
+/// Without its kernels, and with its class's figures where it has none of its own.
+Device Catalog::read_device(const Entry& e) const {
+  if (!e.packed.empty())
+    if (Device device = unpacked<Device>(e); rests_on_built_in(device)) return device;
+  Source source = source_of(e);
+  YAML::Node node = merged_node(source, e, entries_);
+  Device device;
+  std::string device_class = node["class"] && node["class"].IsScalar() ? node["class"].Scalar() : "";
+  if (has("classes", device_class)) device.achievable = family(device_class);
+  read_spec(source, std::string(e.id), node, device);
   source.throw_if_any();
-  return table;
+  return device;
+}
+
+bool Catalog::rests_on_built_in(const Device& device) const {
+  const Entry* of_class = find("classes", device.device_class);
+  return !of_class || !of_class->packed.empty();
+}
+
+KernelTable Catalog::kernels(std::string_view device) const {
+  const Entry* e = find_id("kernels", device);
+  return e ? spec<KernelTable>(*e) : KernelTable();
 }
 
 Achievable Catalog::family(std::string_view device_class) const {
-  const Entry& e = need("classes", device_class, "device class");
-  Source source(e.file, e.text, e.first_line);
-  Achievable achievable;
-  ValueReader(source).read_fields(merged_node(source, e, entries_), achievable, "class '" + e.id + "'");
-  source.throw_if_any();
-  return achievable;
+  return spec<Achievable>(need("classes", device_class, "device class"));
 }
 
-Engine Catalog::engine(std::string_view name) const {
-  const Entry& e = need("engines", name, "engine");
-  Source source(e.file, e.text, e.first_line);
-  YAML::Node node = merged_node(source, e, entries_);
-  Engine engine;
-  ValueReader(source).read_fields(node, engine, "engine '" + e.id + "'");
-  engine.id = e.id;
-  if (source.problems().empty()) add_problems(source, node, e.id, engine);
-  source.throw_if_any();
-  return engine;
-}
+Engine Catalog::engine(std::string_view name) const { return spec<Engine>(need("engines", name, "engine")); }
 
 RangeRule Catalog::range(Basis basis) const { return range_named(name_of(basis)); }
 
@@ -282,24 +311,31 @@ RangeRule Catalog::kernel_range(Basis basis) const {
 }
 
 RangeRule Catalog::range_named(std::string_view name) const {
-  const Entry& e = need("ranges", name, "range");
-  Source source(e.file, e.text, e.first_line);
-  RangeEntry entry;
-  ValueReader(source).read_fields(merged_node(source, e, entries_), entry, "range '" + e.id + "'");
-  source.throw_if_any();
-  return entry.rule;
+  return spec<RangeEntry>(need("ranges", name, "range")).rule;
+}
+
+/// One with a base is not packed: what it inherits may be another layer's.
+std::string Catalog::packed(const Entry& e) const {
+  Source source = source_of(e);
+  if (entry_node(source, e)["base"]) return "";
+  if (e.section == "models") return packed_spec(spec<Model>(e));
+  if (e.section == "devices") return packed_spec(read_device(e));
+  if (e.section == "classes") return packed_spec(spec<Achievable>(e));
+  if (e.section == "kernels") return packed_spec(spec<KernelTable>(e));
+  if (e.section == "engines") return packed_spec(spec<Engine>(e));
+  return packed_spec(spec<RangeEntry>(e));
 }
 
 std::vector<std::string> Catalog::ids(std::string_view section) const {
   std::vector<std::string> found;
   for (const Entry& e : entries_)
-    if (e.section == section && std::find(found.begin(), found.end(), e.id) == found.end()) found.push_back(e.id);
+    if (e.section == section && std::find(found.begin(), found.end(), e.id) == found.end()) found.emplace_back(e.id);
   return found;
 }
 
 std::string Catalog::place(std::string_view section, std::string_view id) const {
   const Entry* e = find(section, id);
-  return e ? e->file + ":" + std::to_string(e->first_line + 1) : std::string();
+  return e ? std::string(e->file) + ":" + std::to_string(e->first_line + 1) : std::string();
 }
 
 namespace {
@@ -329,15 +365,15 @@ Reached reach(YAML::Node node, const std::vector<std::string>& path, std::size_t
 Location Catalog::locate(std::string_view section, std::string_view name, const std::vector<std::string>& field) const {
   const Entry* entry = find(section, name);
   if (!entry) return {};
-  std::string id = entry->id;
-  Source source(entry->file, entry->text, entry->first_line);
+  std::string id(entry->id);
+  Source source = source_of(*entry);
   YAML::Node node = entry_node(source, *entry);
   Reached at = reach(node, field, 0);
   // A field the entry doesn't have itself is its base's.
   while (at.depth < field.size()) {
     const Entry* base = base_of(source, *entry, node, entries_);
     if (!base) break;
-    Source below(base->file, base->text, base->first_line);
+    Source below = source_of(*base);
     YAML::Node of_base = entry_node(below, *base);
     Reached there = reach(of_base, field, 0);
     if (there.depth <= at.depth) break;
@@ -346,12 +382,12 @@ Location Catalog::locate(std::string_view section, std::string_view name, const 
   }
   bool inherited = section == "devices" && at.depth < field.size() && field[0] == "achievable" && node["class"];
   if (const Entry* of_class = inherited ? find("classes", node["class"].Scalar()) : nullptr) {
-    Source class_source(of_class->file, of_class->text, of_class->first_line);
+    Source class_source = source_of(*of_class);
     Reached there = reach(entry_node(class_source, *of_class), field, 1);
     if (there.depth > std::max<std::size_t>(at.depth, 1))
-      return {of_class->file, of_class->first_line + there.line, id, false};
+      return {std::string(of_class->file), of_class->first_line + there.line, id, false};
   }
-  return {entry->file, entry->first_line + at.line, id, at.depth == field.size()};
+  return {std::string(entry->file), entry->first_line + at.line, id, at.depth == field.size()};
 }
 
 std::vector<std::string> Catalog::lint() const {

@@ -1,8 +1,9 @@
 // The catalogue: models, devices, engines and the width of ranges, found by id or alias.
 //
 // The built-in files are compiled in; a user's files are layered over them (a later file's entry replaces an
-// earlier one of the same id). Starting costs no YAML: a scan of line starts finds the entries, and only
-// those asked for are parsed. Everything wrong in an entry is reported at its place in its file.
+// earlier one of the same id). Starting costs no YAML: the built-in entries were found and read when kvroof was built
+// (packed.h), and stand until a layer above replaces them or what they draw on. In a user's file a scan of line starts
+// finds the entries, and only those asked for are parsed. Everything wrong in an entry is reported at its place.
 #pragma once
 
 #include <map>
@@ -18,12 +19,16 @@ namespace kvroof {
 
 /// One entry's text and where it starts: `section` is models, devices, classes, kernels, engines or ranges.
 struct Entry {
-  std::string section;
-  std::string id;
-  std::string file;
+  std::string_view section;
+  std::string_view id;
+  std::string_view file;
   int first_line = 0;  ///< from 0
   std::string_view text;
+  std::string_view aliases;  ///< of a built-in entry, one a line
+  std::string_view packed;   ///< its spec; empty where only the text says it
 };
+
+inline constexpr std::string_view sections[] = {"models", "devices", "classes", "kernels", "engines", "ranges"};
 
 /// Where a field of an entry stands.
 struct Location {
@@ -53,6 +58,10 @@ class Catalog {
   RangeRule kernel_range(Basis basis) const;
 
   std::vector<std::string> ids(std::string_view section) const;
+  const std::vector<Entry>& entries() const { return entries_; }
+  /// An entry's spec and aliases, as the built-in catalogue keeps them. Throws InputError.
+  std::string packed(const Entry& entry) const;
+  std::string aliases(const Entry& entry) const;
   bool has(std::string_view section, std::string_view name) const { return find(section, name) != nullptr; }
   /// Where an entry stands, for messages: `models.yaml:12`.
   std::string place(std::string_view section, std::string_view id) const;
@@ -62,15 +71,22 @@ class Catalog {
   std::vector<std::string> lint() const;
 
  private:
+  template <class Spec>
+  Spec spec(const Entry& entry) const;
+  Device read_device(const Entry& entry) const;
   KernelTable kernels(std::string_view device) const;
   RangeRule range_named(std::string_view name) const;
   const Entry* find_id(std::string_view section, std::string_view id) const;
   const Entry* find(std::string_view section, std::string_view name) const;
   const Entry& need(std::string_view section, std::string_view name, std::string_view what) const;
   bool has_alias(const Entry& entry, std::string_view name) const;
+  bool rests_on_built_in(const Device& device) const;
   std::vector<std::string> known_names(std::string_view section) const;
 
-  std::vector<std::shared_ptr<const std::string>> texts_;
+  struct File {
+    std::string name, text;
+  };
+  std::vector<std::shared_ptr<const File>> files_;  ///< of the user: what their entries point into
   std::vector<Entry> entries_;
 };
 

@@ -54,10 +54,10 @@ void add_config(CommandLine& line) {
   line.examples =
       "  kvroof config\n  echo 'engine: sglang' > .kvroof.yaml; kvroof config\n"
       "  KVROOF_KV_DTYPE=fp8 kvroof config --json\n\n"
-      "Keys are options without their dashes; 'estimate: {context: 8k}' is for one command.";
+      "Keys are options without their dashes;\n'estimate: {context: 8k}' is for one command.";
   add_options(line, *o);
   line.run = [o] {
-    print(page_of(settings_of(command_lines())), *o);
+    print(page_of(settings()), *o);
     return 0;
   };
 }

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "catalog/reader.h"
-#include "cli/command_line.h"
+#include "cli/commands.h"
 
 namespace kvroof {
 namespace {
@@ -167,10 +167,16 @@ std::vector<std::pair<std::string, bool>> settings_files() {
   return files;
 }
 
-std::vector<Setting> settings_of(const std::vector<CommandLine>& commands) {
+/// Most who start kvroof have set nothing; the options of all commands are made only to read what is there.
+std::vector<Setting> settings() {
   std::vector<Setting> found;
+  std::vector<std::pair<std::string, bool>> files = settings_files();
+  bool any = std::any_of(files.begin(), files.end(), [](const auto& file) { return file.second; });
+  for (char** entry = environ; entry && *entry && !any; ++entry) any = std::string_view(*entry).starts_with(prefix);
+  if (!any) return found;
+  Commands commands = command_lines();
   read_environment(commands, found);
-  for (const auto& [path, there] : settings_files())
+  for (const auto& [path, there] : files)
     if (there) read_file(path, commands, found);
   return found;
 }

@@ -23,7 +23,7 @@ struct Setting {
 bool is_setting(const Option& option);
 
 /// Those of all layers, the strongest first. Throws InputError.
-std::vector<Setting> settings_of(const std::vector<CommandLine>& commands);
+std::vector<Setting> settings();
 
 /// The files that would be read, with whether they are there, the strongest first.
 std::vector<std::pair<std::string, bool>> settings_files();

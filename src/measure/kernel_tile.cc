@@ -7,9 +7,8 @@
 // bf16 from 65 to 77 % of a read's bandwidth, and random pages from 49 to 66 %; eight stretches were slower again
 // (AVX2, Zen 3). With more than 8 queries a KV head, a tile is widened to f32 once and the passes run on that.
 
-// SSE4 and the refinements of AVX-512 add nothing the kernel uses; vectors of unknown length can't be kept in arrays.
-#define HWY_DISABLED_TARGETS (HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
-
+#include "measure/instruction_set.h"
+//
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "measure/kernel_tile.cc"
 #include <hwy/cache_control.h>
@@ -475,8 +474,6 @@ void run_part(const KernelPart& part) {
   attend<F32Rows>(w);
 }
 
-const char* target_name() { return hwy::TargetName(HWY_TARGET); }
-
 }  // namespace HWY_NAMESPACE
 }  // namespace kvroof
 HWY_AFTER_NAMESPACE();
@@ -486,9 +483,6 @@ HWY_AFTER_NAMESPACE();
 #include "measure/rows.h"
 
 namespace kvroof {
-
-HWY_EXPORT(run_part);
-HWY_EXPORT(target_name);
 
 bool widens(const AttentionShape& s) { return s.group > 8 && s.format.bytes / s.format.elements < 2; }
 
@@ -507,18 +501,9 @@ i64 scratch_floats(const AttentionShape& s) {
          round_up(std::max(s.key_dim, s.value_dim) + 16, 16);
 }
 
-void run_kernel_part(const KernelPart& part) { HWY_DYNAMIC_DISPATCH(run_part)(part); }
-std::string instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
-
-std::vector<std::string> instruction_sets() {
-  std::vector<std::string> names;
-  for (std::int64_t target : hwy::SupportedAndGeneratedTargets()) names.emplace_back(hwy::TargetName(target));
-  return names;
-}
-
-void use_instruction_set(const std::string& name) {
-  for (std::int64_t target : hwy::SupportedAndGeneratedTargets())
-    if (name == hwy::TargetName(target)) hwy::GetChosenTarget().Update(target);
+void run_kernel_part(const KernelPart& part) {
+  static constexpr Version<void(const KernelPart&)> versions[] = KVROOF_VERSIONS(run_part);
+  chosen(versions)(part);
 }
 
 }  // namespace kvroof

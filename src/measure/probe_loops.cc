@@ -1,6 +1,6 @@
 // The probes' loops, compiled once for each instruction set as the kernel is.
-#define HWY_DISABLED_TARGETS (HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
-
+#include "measure/instruction_set.h"
+//
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "measure/probe_loops.cc"
 #include <hwy/foreach_target.h>
@@ -78,14 +78,15 @@ HWY_AFTER_NAMESPACE();
 
 namespace kvroof {
 
-HWY_EXPORT(read_streams);
-HWY_EXPORT(multiply_add_chains);
-
-float read_bytes(const std::byte* from, i64 bytes) { return HWY_DYNAMIC_DISPATCH(read_streams)(from, bytes); }
+float read_bytes(const std::byte* from, i64 bytes) {
+  static constexpr Version<float(const std::byte*, i64)> versions[] = KVROOF_VERSIONS(read_streams);
+  return chosen(versions)(from, bytes);
+}
 
 float multiply_add(i64 rounds, Flops& flops) {
   i64 done = 0;
-  float sum = HWY_DYNAMIC_DISPATCH(multiply_add_chains)(rounds, &done);
+  static constexpr Version<float(i64, i64*)> versions[] = KVROOF_VERSIONS(multiply_add_chains);
+  float sum = chosen(versions)(rounds, &done);
   flops = {double(done)};
   return sum;
 }
