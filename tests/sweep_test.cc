@@ -103,6 +103,18 @@ TEST_CASE("rows of a sweep equal single estimates, in order and at random") {
   for (i64 i = 0; i < points; i += 5) check_point(specs, at_random, i * 7919 % points);
 }
 
+TEST_CASE("a context alone that moves gives what a single estimate gives, past layouts that can't be") {
+  SetupOptions o;
+  o.model.model = "llama-3.1-8b,deepseek-v3";
+  o.hardware.device = "h100-sxm,mi300x";
+  o.layout.tp = "1,3,8";
+  o.context = "1k..64k*8,100k";
+  o.batch = "1,32";
+  SweepSpecs specs = specs_of(axes_of(o, Catalog::built_in()), o, Catalog::built_in());
+  SweepWalker walker(specs);
+  for (i64 i = 0; i < points_of(specs.axes); ++i) check_point(specs, walker, i);
+}
+
 TEST_CASE("a sweep under load equals single estimates") {
   SetupOptions o;
   o.model.model = "qwen3-32b";

@@ -50,14 +50,16 @@ SweepSpecs specs_of(std::vector<SweepAxis> axes, const SetupOptions& options, co
     }
     s.devices.push_back(std::move(d));
   });
-  for (const SweepAxis& a : s.axes)
+  SetupOptions o = s.options;
+  for (const SweepAxis& a : s.axes) {
+    if (a.level < Level::layout) continue;
     for (const std::string& value : a.values) {
-      if (a.level < Level::layout) break;
-      SetupOptions o = s.options;
       a.place(o) = value;
-      deployment_of(o, s.models.front(), s.devices.front().engines.front());
+      if (a.level == Level::layout) deployment_of(o, s.models.front(), s.devices.front().engines.front());
       workload_of(o);
     }
+    a.place(o) = a.values.front();
+  }
   const SweepAxis* batches = axis_named(s.axes, "batch");
   if (!batches) s.batches = {1};
   if (batches)
@@ -67,8 +69,14 @@ SweepSpecs specs_of(std::vector<SweepAxis> axes, const SetupOptions& options, co
 
 SweepWalker::SweepWalker(const SweepSpecs& specs)
     : specs_(specs), options_(specs.options), at_(specs.axes.size(), 0), batch_axis_(specs.axes.size()), setup_{} {
-  for (std::size_t i = 0; i < specs.axes.size(); ++i)
-    if (specs.axes[i].level == Level::batch) batch_axis_ = i;
+  std::size_t varying = 0;
+  for (std::size_t i = 0; i < specs.axes.size(); ++i) {
+    const SweepAxis& a = specs.axes[i];
+    if (a.level == Level::batch) batch_axis_ = i;
+    if (a.level == Level::workload && a.values.size() > 1) ++varying;
+    if (a.name == "context") context_axis_ = i;
+  }
+  if (varying > 1 || (context_axis_ && specs.axes[*context_axis_].values.size() == 1)) context_axis_.reset();
 }
 
 std::size_t SweepWalker::shared_index(Level level) const {
@@ -141,20 +149,21 @@ void SweepWalker::rebuild(Level from) {
 /// All that a batch of sequences rests on.
 void SweepWalker::prepare(Level from) {
   valid_ = false;
+  if (from <= Level::layout) laid_out_ = false;
+  if (from > Level::layout && !laid_out_) return;
   try {
     if (from <= Level::layout) {
       decoder_.reset();
       ranks_.reset();
       setup_.d = deployment_of(options_, setup_.model, setup_.engine);
+      laid_out_ = true;
     }
-    setup_.w = workload_of(options_);
-    setup_.w.batch = 1;
+    set_workload(from);
     std::vector<Problem> found = setup_.problems();
     if (!found.empty()) {
       problem_ = found[0].path + ": " + found[0].what;
       return;
     }
-    load_ = load_of(options_);
     if (!ranks_) ranks_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine);
     memory_ = ranks_->fit(setup_.w);
     if (!decoder_) decoder_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine, setup_.range);
@@ -163,6 +172,17 @@ void SweepWalker::prepare(Level from) {
     if (load_ && specs_.serves) serving_ = setup_.serve(*load_);
     valid_ = true;
   } catch (const InputError& e) { problem_ = e.message.substr(0, e.message.find('\n')); }
+}
+
+/// The options' text is read again, unless a context's number is all that is new.
+void SweepWalker::set_workload(Level from) {
+  if (from > Level::layout && context_axis_) {
+    setup_.w.context = i64(specs_.axes[*context_axis_].numbers[at_[*context_axis_]]);
+  } else {
+    setup_.w = workload_of(options_);
+    load_ = load_of(options_);
+  }
+  setup_.w.batch = 1;
 }
 
 Outcome SweepWalker::outcome() const {

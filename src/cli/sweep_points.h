@@ -46,6 +46,7 @@ class SweepWalker {
   std::size_t shared_index(Level level) const;
   void rebuild(Level from);
   void prepare(Level from);
+  void set_workload(Level from);
   bool advance(i64 point, Level& changed);
   void set_axis(std::size_t axis, std::size_t value, Level& changed);
 
@@ -54,7 +55,8 @@ class SweepWalker {
   std::vector<std::size_t> at_;
   i64 point_ = -1;  ///< where it stands
   std::size_t batch_axis_ = 0;
-  bool valid_ = false;
+  std::optional<std::size_t> context_axis_;  ///< where nothing else of a workload varies
+  bool laid_out_ = false, valid_ = false;
   std::string problem_;
   Setup setup_;
   std::optional<Ranks> ranks_;

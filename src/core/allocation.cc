@@ -140,7 +140,12 @@ Allocation allocate_paged_up(const Rank& r, Bytes room) {
 
 Allocation allocate(const Model& model, const Deployment& deployment, const Workload& workload, const Engine& engine,
                     i64 stage, Bytes room) {
-  Rank rank{cache_types(model, deployment, engine, stage), deployment, workload, engine};
+  return allocate(cache_types(model, deployment, engine, stage), deployment, workload, engine, room);
+}
+
+Allocation allocate(const std::vector<CacheType>& types, const Deployment& deployment, const Workload& workload,
+                    const Engine& engine, Bytes room) {
+  Rank rank{types, deployment, workload, engine};
   Allocation a;
   room = larger(room, Bytes{});
   if (rank.types.empty()) {
@@ -161,7 +166,8 @@ Allocation allocate(const Model& model, const Deployment& deployment, const Work
 std::vector<CachePool> pools(const Model& model, const Deployment& deployment, const Engine& engine, i64 stage,
                              i64 tokens, i64 sequences) {
   Workload workload{tokens, sequences, 0};
-  Rank rank{cache_types(model, deployment, engine, stage), deployment, workload, engine};
+  std::vector<CacheType> types = cache_types(model, deployment, engine, stage);
+  Rank rank{types, deployment, workload, engine};
   std::vector<CachePool> found;
   for (const CacheType& t : rank.types) {
     CachePool pool{std::string(t.kind), t.layers, t.limit, pool_slots(t, rank, tokens, sequences), {}, {}, {}, {}, {}};

@@ -25,6 +25,8 @@ struct CacheGroup {
   Bytes per_sequence;  ///< what one sequence of `context` tokens takes in this group
 };
 
+struct CacheType;
+
 struct Allocation {
   std::vector<CacheGroup> groups;
   Bytes per_sequence;           ///< allocated for one sequence of `context` tokens, per rank, beyond `shared`
@@ -42,6 +44,9 @@ struct Allocation {
 /// Allocation on the pipeline stage `stage` with `room` bytes for KV. `context` tokens a sequence.
 Allocation allocate(const Model& model, const Deployment& deployment, const Workload& workload, const Engine& engine,
                     i64 stage, Bytes room);
+/// The same of a stage whose cache types are at hand.
+Allocation allocate(const std::vector<CacheType>& types, const Deployment& deployment, const Workload& workload,
+                    const Engine& engine, Bytes room);
 
 /// Layers that cache alike and what an engine sets aside for them, in slots of one token each.
 struct CachePool {

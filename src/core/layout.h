@@ -8,7 +8,7 @@ namespace kvroof {
 
 /// What one rank's allocator is asked to do.
 struct Rank {
-  std::vector<CacheType> types;  ///< not empty
+  const std::vector<CacheType>& types;  ///< not empty
   const Deployment& deployment;
   const Workload& workload;
   const Engine& engine;

@@ -121,7 +121,7 @@ Ranks::Rank Ranks::rank(i64 stage) const {
   Bytes room = m.usable - m.reserved - m.weights - m.runtime - m.activation;
   if (d_.kv_room) room = *d_.kv_room;
   m.kv_room = larger(room, Bytes{});
-  return {std::move(m), room};
+  return {std::move(m), room, cache_types(model_, d_, engine_, stage)};
 }
 
 /// A stage without caches holds any number, which stays that.
@@ -132,7 +132,7 @@ Memory Ranks::fit(const Rank& rank, const Workload& w) const {
   Memory m = rank.memory;
   Workload here = w;  // groups of data-parallel attention share the sequences
   here.batch = ceil_div(w.batch, d_.attention_dp);
-  m.allocation = allocate(model_, d_, here, engine_, m.stage, m.kv_room);
+  m.allocation = allocate(rank.types, d_, here, engine_, m.kv_room);
   m.kv_per_sequence = m.allocation.per_sequence;
   m.max_sequences = rank.room.value < 0 ? 0 : times(m.allocation.max_sequences, d_.attention_dp);
   m.max_tokens = rank.room.value < 0 ? 0 : times(m.allocation.max_tokens, d_.attention_dp);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/allocation.h"
+#include "core/cache_type.h"
 #include "core/hardware.h"
 #include "core/parameters.h"
 
@@ -59,6 +60,7 @@ class Ranks {
   struct Rank {
     Memory memory;  ///< without an allocation
     Bytes room;     ///< below 0 where not even the weights fit
+    std::vector<CacheType> types;
   };
   Rank rank(i64 stage) const;
   Memory fit(const Rank& rank, const Workload& workload) const;
