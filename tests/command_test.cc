@@ -1,12 +1,16 @@
 // The program as a user meets it: whole messages, exit codes, and the README's console blocks.
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <sstream>
 
+#include "cli/commands.h"
 #include "program.h"
+#include "render/document.h"
 
 namespace {
 
 using namespace kvroof::program;
+using kvroof::columns_of;
 
 TEST_CASE("bad input is one clear message and exit 2") {
   struct {
@@ -39,6 +43,23 @@ TEST_CASE("bad input is one clear message and exit 2") {
       {"kv llama-3.1-8b --attention gga", "kvroof: --attention: 'gga' is not mha, mqa or gqa-g such as gqa-8\n"},
       {"estimate llama-3.1-8b h100-sxm --contxt 8k", "kvroof: unknown option '--contxt'; did you mean '--context'?\n"},
       {"estimat", "kvroof: unknown command 'estimat'; did you mean 'estimate'?\n"},
+      {"estimate h100-sxm llama-3.1-8b",
+       "kvroof: unknown model 'h100-sxm'; that is a device, and a model comes first\n"
+       "  'kvroof models' lists all of them; a config.json, .gguf or .safetensors file is a model too\n"},
+      {"estimate llama-3.1-8b qwen3-32b",
+       "kvroof: unknown device 'qwen3-32b'; that is a model, and comes first\n"
+       "  'kvroof hardware' lists all of them\n"},
+      {"plan h100-sxm llama-3.1-8b --users 4",
+       "kvroof: unknown argument 'llama-3.1-8b'; the model comes first: kvroof plan llama-3.1-8b --on h100-sxm\n"},
+      {"plan llama-3.1-8b h100-sxm --users 4", "kvroof: unknown argument 'h100-sxm'; devices go with --on h100-sxm\n"},
+      {"plan llama-3.1-8b qwen3-32b --users 4",
+       "kvroof: unknown argument 'qwen3-32b'; several go in one list, with commas: llama-3.1-8b,qwen3-32b\n"},
+      {"sweep llama-3.1-8b qwen3-32b h100-sxm",
+       "kvroof: unknown argument 'h100-sxm'; several go in one list, with commas: llama-3.1-8b,...\n"},
+      {"plan llama-3.1-8b --users 4 --on h100-sxm --price l40s=1/h",
+       "kvroof: --price: l40s is not among the devices of --on\n"},
+      {"sweep llama-3.1-8b h100-sxm --max cost=cheap",
+       "kvroof: --max cost: 'cheap' is not a number such as 0.50 or 5/Mtok\n"},
       {"sweep llama-3.1-8b h100-sxm --batch 1..8*x", "kvroof: --batch: 'x' is not a number (in the range '1..8*x')\n"},
       {"sweep llama-3.1-8b h100-sxm --metrics ttft",
        "kvroof: --metrics: some need a load; say --input, --output and --concurrency or --rate\n"},
@@ -301,6 +322,27 @@ TEST_CASE("every command has examples before its options") {
     CHECK(r.exit_code == 0);
     CHECK(r.out.find("  kvroof " + std::string(command)) < r.out.find("Options:"));
   }
+}
+
+TEST_CASE("help is at most 80 columns wide, and `help plan` is `plan --help`") {
+  std::vector<std::string> asked = {"--help"};
+  for (const kvroof::Command& c : kvroof::commands()) asked.push_back(std::string(c.name) + " --help");
+  for (const std::string& words : asked) {
+    std::istringstream lines(run(words).out);
+    for (std::string line; std::getline(lines, line);) {
+      INFO(words << ": " << line);
+      CHECK(columns_of(line) <= 80);
+    }
+  }
+  CHECK(run("help plan").out == run("plan --help").out);
+  CHECK(run("help").out == run("--help").out);
+}
+
+TEST_CASE("devices too few for a model are answered with how many would do") {
+  nlohmann::json few = json_of("plan llama-3.3-70b --users 4 --on h100-sxm --max-devices 1", 1);
+  CHECK(few["plans"][0]["nearest"].size() == 1);
+  CHECK(few["plans"][0]["nearest"][0] == "2 devices of h100-sxm, as tp 2");
+  CHECK(json_of("plan llama-3.3-70b --users 4 --on h100-sxm --max-devices 2", 0)["plans"][0]["choices"].size() == 1);
 }
 
 TEST_CASE("the console blocks of README, docs and ratios are what the program prints") {

@@ -148,9 +148,10 @@ void add_chart(CommandLine& line) {
   line.examples =
       "  kvroof chart list\n"
       "  kvroof chart kv-vs-context -o kv.svg\n"
-      "  kvroof chart throughput-vs-batch --models llama-3.1-70b --on h100-sxm,mi300x -o speed.svg\n"
-      "  kvroof chart kv-by-kind --models qwen3-32b --kv-dtype bf16,fp8,q4_0 --format csv\n\n"
-      "Without --tp a model gets the fewest devices it fits on. One SVG serves light and dark.";
+      "  kvroof chart throughput-vs-batch --models llama-3.1-70b --on h100-sxm,mi300x\n"
+      "  kvroof chart kv-by-kind --models qwen3-32b --kv-dtype bf16,fp8 --format csv\n\n"
+      "Without --tp a model gets the fewest devices it fits on.\n"
+      "One SVG serves light and dark.";
   line.option("name", &o->name, "which chart, or 'list'").required().metavar("NAME");
   line.option("--models", &o->models, "models, or files of models (default: the chart's own choice)")
       .metavar("MODEL[,...]");

@@ -162,7 +162,7 @@ void add_check(CommandLine& line) {
       "  kvroof check reports/scenarios.yaml --update\n"
       "  kvroof check scenarios.yaml --catalog mine.yaml --against before.yaml\n"
       "  kvroof check scenarios.yaml --format github --also junit=check.xml\n\n"
-      "A scenario: {name: chat, model: llama-3.1-70b, hardware: h100-sxm, tp: 4, and any\n"
+      "A scenario: {name: chat, model: llama-3.1-70b, hardware: h100-sxm, tp: 4, any\n"
       "other option of 'estimate', budgets: {fits: 64 sequences, tpot: < 30ms},\n"
       "tolerances: {throughput: {warn: 2%, error: 5%, direction: higher}}}.\n\n"
       "Exit code 0: as before; 1: something moved or a budget is missed; 2: bad input.";

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "catalog/suggest.h"
+#include "render/document.h"
 
 namespace kvroof {
 namespace {
@@ -19,12 +20,16 @@ void add_names(Option& option) {
   if (option.longs.empty() && option.positional()) option.longs = {option.place};
 }
 
+/// --help is at most 80 columns wide; the names take the first of them.
+constexpr int help_width = 80, names_width = 34;
+
 CLI::Option* added(const Option& option, CLI::App& app) {
+  std::string what = wrapped(option.what, help_width - names_width, 0);
   if (auto* const* flag = std::get_if<bool*>(&option.target))
-    return *flag ? app.add_flag(option.names, **flag, option.what) : app.set_help_flag(option.names, option.what);
+    return *flag ? app.add_flag(option.names, **flag, what) : app.set_help_flag(option.names, what);
   if (auto* const* list = std::get_if<std::vector<std::string>*>(&option.target))
-    return app.add_option(option.names, **list, option.what)->allow_extra_args(!option.one_each);
-  return app.add_option(option.names, *std::get<std::string*>(option.target), option.what);
+    return app.add_option(option.names, **list, what)->allow_extra_args(!option.one_each);
+  return app.add_option(option.names, *std::get<std::string*>(option.target), what);
 }
 
 }  // namespace
@@ -68,7 +73,8 @@ void CommandLine::remove(const std::string& removed) {
 }
 
 void attach(const CommandLine& line, CLI::App& app) {
-  app.description(line.summary + (line.examples.empty() ? "" : "\n\n" + line.examples));
+  app.description(wrapped(line.summary, help_width, 0) + (line.examples.empty() ? "" : "\n\n" + line.examples));
+  app.get_formatter()->column_width(names_width);
   for (const Option& o : line.options) {
     CLI::Option* option = added(o, app);
     if (!o.value.empty()) option->option_text(o.value);

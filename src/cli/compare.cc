@@ -248,9 +248,9 @@ void add_compare(CommandLine& line) {
   line.examples =
       "  kvroof compare CASE CASE... [OPTIONS]\n\n"
       "  kvroof compare 'llama-3.1-8b h100-sxm' mi300x --batch 32\n"
-      "  kvroof compare 'llama-3.1-70b h100-sxm --tp 4' '--kv-dtype fp8' '--weights fp8 --tp 2'\n"
+      "  kvroof compare 'llama-3.1-70b h100-sxm --tp 4' '--kv-dtype fp8' '--tp 2'\n"
       "  kvroof compare 'llama-3.1-8b l40s' qwen3-8b --context 32k --json\n\n"
-      "A case is what follows 'kvroof estimate'; those after the first say only what differs from it,\n"
+      "A case is what follows 'kvroof estimate'; a later one says what differs from it,\n"
       "a device or a model alone included. Options outside of the cases are of all.\n"
       "Exit code 0: all fit; 1: one does not; 2: bad input.";
   line.rest = &o->cases;  // one that starts with an option must not be taken for one

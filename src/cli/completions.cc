@@ -235,8 +235,8 @@ void add_completions(CommandLine& line) {
       "  source <(kvroof completions bash)\n"
       "  kvroof completions zsh > ~/.zfunc/_kvroof\n"
       "  kvroof completions fish | source\n\n"
-      "An installed package brings all three. models, hardware, engines and formats are the\n"
-      "names the scripts ask for.";
+      "An installed package brings all three. models, hardware, engines and formats are\n"
+      "the names the scripts ask for.";
   line.option("shell", what.get(), "bash, zsh or fish; or models, hardware, engines, formats")
       .required()
       .one_of({"bash", "zsh", "fish", "models", "hardware", "engines", "formats"})

@@ -52,10 +52,10 @@ void add_estimate(CommandLine& line) {
       "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --context 8k\n"
       "  kvroof estimate llama-3-8b a100-sxm-80 --batch 1,32 --explain\n"
       "  kvroof estimate llama-2-70b mi300x --attention mha --kv-dtype fp8\n"
-      "  kvroof estimate qwen3-32b h100-sxm --tp 2 --input 1k --output 256 --concurrency 64\n"
-      "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --draft llama-3.2-1b --accept 0.7\n"
-      "  kvroof estimate qwen3-32b h200-sxm --tp 2 --observed tpot=25ms@batch=16 --batch 1,16,64\n"
-      "  kvroof estimate qwen3-32b l40s --weights awq --hardware-override bandwidth=1TB/s\n\n"
+      "  kvroof estimate qwen3-32b h100-sxm --input 1k --output 256 --concurrency 64\n"
+      "  kvroof estimate llama-3.1-70b h100-sxm --tp 4 --draft llama-3.2-1b\n"
+      "  kvroof estimate qwen3-32b h200-sxm --tp 2 --observed tpot=25ms@batch=16\n"
+      "  kvroof estimate qwen3-32b l40s --weights awq --usable-memory 40GiB\n\n"
       "Exit code 0: fits; 1: does not fit or can't keep up; 2: bad input.";
   add_options(line, o->setup);
   line.option("--explain", &o->explain, "show how each figure follows from its parts");

@@ -307,9 +307,10 @@ int run(const FitOptions& o) {
 void add_fit(CommandLine& line) {
   auto o = std::make_shared<FitOptions>();
   line.examples =
-      "  kvroof fit reports/measured/{decode_attention,linears,all_reduce}.csv --check hardware.yaml\n"
+      "  kvroof fit reports/measured/{decode_attention,linears,all_reduce}.csv \\\n"
+      "    --check hardware.yaml\n"
       "  kvroof fit my_gpu_attention.csv            print the section\n"
-      "  kvroof fit reports/measured/decode.csv reports/measured/moe_serving.csv   costs of engines\n";
+      "  kvroof fit reports/measured/{decode,moe_serving}.csv     costs of engines\n";
   line.option("files", &o->files,
               "tables of kernel timings (decode attention, linears, all-reduces) or of served systems, as CSV")
       .required()

@@ -29,7 +29,7 @@ constexpr struct {
 } plain[] = {{Measure::token_rate, "/s", "50 or 50/s"},
              {Measure::request_rate, "/s", "4 or 4/s"},
              {Measure::dollars_per_hour, "/h", "40/h"},
-             {Measure::dollars, "", "0.50"},
+             {Measure::dollars, "/Mtok", "0.50 or 5/Mtok"},
              {Measure::watts, "W", "700W"},
              {Measure::joules, "J", "0.5J"}};
 

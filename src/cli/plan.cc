@@ -16,6 +16,8 @@
 namespace kvroof {
 namespace {
 
+constexpr i64 usual_most = 64;  ///< devices of one kind
+
 struct PlanOptions {
   SetupOptions setup;
   OutputOptions output;
@@ -80,7 +82,7 @@ std::vector<Offer> offers_of(const PlanOptions& o, const Catalog& catalog) {
   if (!o.have.empty() && (!o.on.empty() || !o.max_devices.empty()))
     throw InputError{"--have: says which devices and how many; leave out --on and --max-devices\n"};
   std::vector<std::pair<i64, std::string>> wanted;
-  i64 most = count_of("--max-devices", o.max_devices, 64, 1 << 20);
+  i64 most = count_of("--max-devices", o.max_devices, usual_most, 1 << 20);
   for (const std::string& text : pieces_of("--have", o.have)) wanted.push_back(owned(text));
   std::vector<std::string> names = o.on.empty() || o.on == "all" ? catalog.ids("devices") : pieces_of("--on", o.on);
   if (wanted.empty())
@@ -97,6 +99,10 @@ std::vector<Offer> offers_of(const PlanOptions& o, const Catalog& catalog) {
     offer.range = catalog.range(offer.device.achievable.basis);
     offers.push_back(std::move(offer));
   }
+  for (const auto& [id, price] : prices_of({}, o.price, catalog))  // a file may price more than is asked about
+    if (std::none_of(offers.begin(), offers.end(), [&id = id](const Offer& f) { return f.device.id == id; }))
+      throw InputError{"--price: " + id + " is not among the devices of " + (o.have.empty() ? "--on" : "--have") +
+                       "\n"};
   return offers;
 }
 
@@ -127,6 +133,19 @@ PlanRequest request_of(const PlanOptions& o, const Catalog& catalog) {
   return r;
 }
 
+/// Where memory is what lacks in few devices, it says how many would do: the nearest wish that can be met.
+DevicePlan plan_of(const PlanRequest& r, const Model& model, const Offer& offer, Choices choices) {
+  auto search = [&] { return plan(model, offer.device, offer.engine, offer.range, r.demand, choices, r.objective); };
+  DevicePlan found = search();
+  i64 most = choices.max_devices;
+  if (found.best || found.miss.obstacle != Obstacle::memory || most >= usual_most) return found;
+  choices.max_devices = usual_most;
+  DevicePlan larger = search();
+  if (larger.best)
+    found.miss = {Obstacle::devices, double(larger.best->devices()), double(most), larger.best->d, "", 0};
+  return found;
+}
+
 /// Devices don't depend on each other, so each thread takes the next one.
 ModelPlan plan_of(const PlanRequest& request, const Model& model) {
   ModelPlan found{model, std::vector<DevicePlan>(request.offers.size()), {}, {}};
@@ -139,8 +158,7 @@ ModelPlan plan_of(const PlanRequest& request, const Model& model) {
   auto work = [&] {
     for (std::size_t i = next++; i < request.offers.size(); i = next++) {
       const Offer& offer = request.offers[i];
-      found.devices[i] =
-          plan(model, offer.device, offer.engine, offer.range, request.demand, choices[i], request.objective);
+      found.devices[i] = plan_of(request, model, offer, choices[i]);
       for (FrontPoint& p : found.devices[i].front) p.device = i;
     }
   };
@@ -175,12 +193,13 @@ int run(const PlanOptions& o) {
 void add_plan(CommandLine& line) {
   auto o = std::make_shared<PlanOptions>();
   line.examples =
-      "  kvroof plan llama-3.3-70b --users 200 --input 8k --output 500 --tpot 30ms --ttft 2s\n"
-      "  kvroof plan qwen3-32b --rate 4/s --on h100-sxm,mi300x --weights bf16,fp8 --budget 40/h\n"
-      "  kvroof plan deepseek-v3 --users 64 --context 32k --max-devices 32 --confidence p90 --spare 1\n"
-      "  kvroof plan llama-3.1-8b,qwen3-32b,mixtral-8x7b --have 4xl40s --users 16 --tpot 50ms\n\n"
-      "Of every device it tries tp and pp in powers of two within the link and --max-devices, each format\n"
-      "listed, and as many replicas as the users need. Exit code 0: it can be done; 1: it can't; 2: bad input.";
+      "  kvroof plan llama-3.3-70b --users 200 --input 8k --output 500 --tpot 30ms\n"
+      "  kvroof plan qwen3-32b --rate 4/s --on h100-sxm,mi300x --weights bf16,fp8\n"
+      "  kvroof plan deepseek-v3 --users 64 --context 32k --confidence p90 --spare 1\n"
+      "  kvroof plan llama-3.1-8b,qwen3-32b --have 4xl40s --users 16 --tpot 50ms\n\n"
+      "Of every device it tries tp and pp in powers of two within the link and\n"
+      "--max-devices, each format listed, and as many replicas as the users need.\n"
+      "Exit code 0: it can be done; 1: it can't; 2: bad input.";
   SetupOptions& s = o->setup;
   line.option("model,--models", &o->models, "a model, or several, each planned as if it were alone")
       .required()

@@ -5,16 +5,42 @@
 #include <algorithm>
 #include <iostream>
 
-#include "catalog/suggest.h"
+#include "catalog/catalog.h"
 #include "cli/commands.h"
 #include "cli/settings.h"
 #include "cli/version.h"
+#include "render/document.h"
 
 namespace kvroof {
 namespace {
 
+/// What stands where the command's first word belongs.
+std::string positional_given(const CommandLine& line) {
+  for (const Option& o : line.options)
+    if (auto* const* text = std::get_if<std::string*>(&o.target); text && o.positional()) return **text;
+  return "";
+}
+
+/// A word too many is most often a device before its model, or one more of a list.
+std::string place_of_word(const CommandLine& line, const std::string& first, const std::string& word) {
+  auto takes = [&](std::string_view name, std::string_view value) {
+    return std::any_of(line.options.begin(), line.options.end(),
+                       [&](const Option& o) { return o.names == name && o.value == value; });
+  };
+  const Catalog& catalog = Catalog::built_in();
+  bool devices_on = takes("--on", "HARDWARE[,...]");
+  if (devices_on && catalog.has("devices", first) && catalog.has("models", word))
+    return "; the model comes first: kvroof " + line.name + " " + word + " --on " + first;
+  if (devices_on && catalog.has("devices", word)) return "; devices go with --on " + word;
+  bool listed = std::any_of(line.options.begin(), line.options.end(),
+                            [](const Option& o) { return o.positional() && o.value == "MODEL[,...]"; });
+  if (listed && catalog.has("models", first) && (catalog.has("models", word) || !devices_on))
+    return "; several go in one list, with commas: " + first + "," + (catalog.has("models", word) ? word : "...");
+  return "";
+}
+
 /// Words the user typed that no option or command has, with the nearest that one does.
-std::string unknown_word(CLI::App& app, const std::string& word) {
+std::string unknown_word(CLI::App& app, const CommandLine& line, const std::string& word) {
   CLI::App* where = &app;
   for (CLI::App* sub : app.get_subcommands()) where = sub;
   std::vector<std::string> known;
@@ -29,7 +55,10 @@ std::string unknown_word(CLI::App& app, const std::string& word) {
                          : where == &app ? "command"
                                          : "argument") +
                         " '" + bare + "'";
-  if (std::optional<std::string> near = nearest(bare, known)) message += "; did you mean '" + *near + "'?";
+  if (std::string place = is_option ? "" : place_of_word(line, positional_given(line), bare); !place.empty())
+    message += place;
+  else if (std::optional<std::string> near = nearest(bare, known))
+    message += "; did you mean '" + *near + "'?";
   return message + "\n";
 }
 
@@ -50,7 +79,13 @@ void set_defaults(const std::vector<Setting>& settings, const CommandLine& line,
 
 }  // namespace
 
-int run_program(const std::vector<std::string>& arguments, bool settings) {
+int run_program(const std::vector<std::string>& given, bool with_settings) {
+  constexpr int summaries_at = 16;
+  std::vector<std::string> arguments = given;
+  if (!given.empty() && given[0] == "help") {  // `kvroof help plan` is `kvroof plan --help`
+    arguments.erase(arguments.begin());
+    arguments.emplace_back("--help");
+  }
   CLI::App app(
       "KV-cache size and decode speed of LLM inference, before you rent the GPU.\n\n"
       "  kvroof kv llama-3.1-8b\n"
@@ -58,11 +93,11 @@ int run_program(const std::vector<std::string>& arguments, bool settings) {
       "kvroof");
   app.set_version_flag("--version", version_line());
   app.require_subcommand(0, 1);
-  app.get_formatter()->column_width(34);
+  app.get_formatter()->column_width(summaries_at);
   int exit_code = 0;
   CommandLine line;
   for (const Command& command : commands()) {
-    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    CLI::App* sub = app.add_subcommand(command.name, wrapped(command.summary, 80 - summaries_at, 0));
     if (arguments.empty() || arguments[0] != command.name) continue;
     line = command_line(command);
     attach(line, *sub);
@@ -73,14 +108,14 @@ int run_program(const std::vector<std::string>& arguments, bool settings) {
   }
   auto asks_help = [](const std::string& word) { return word == "-h" || word == "--help"; };
   // A broken settings file must not be in the way of --help.
-  settings = settings && line.run && std::none_of(arguments.begin(), arguments.end(), asks_help);
+  with_settings = with_settings && line.run && std::none_of(arguments.begin(), arguments.end(), asks_help);
   try {
-    if (settings) set_defaults(settings_of(command_lines()), line, *app.get_subcommand(line.name));
+    if (with_settings) set_defaults(settings(), line, *app.get_subcommand(line.name));
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     if (app.get_subcommands().empty()) std::cout << app.help() << std::flush;
   } catch (const CLI::ExtrasError&) {
     std::vector<std::string> extras = app.remaining(true);
-    std::cerr << "kvroof: " << unknown_word(app, extras.empty() ? "" : extras.front());
+    std::cerr << "kvroof: " << unknown_word(app, line, extras.empty() ? "" : extras.front());
     return 2;
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);

@@ -33,10 +33,11 @@ void add_schema(CommandLine& line) {
   auto what = std::make_shared<std::string>();
   line.examples =
       "  kvroof schema scenarios > scenarios.schema.json\n\n"
-      "models and hardware are the two files of the catalogue, catalogue a file with entries of\n"
-      "both, scenarios what 'check' reads, config .kvroof.yaml. An installed package has them in\n"
-      "share/kvroof/schema. A file names its schema to the editor in its first line:\n\n"
-      "  # yaml-language-server: $schema=/usr/share/kvroof/schema/scenarios.schema.json";
+      "models and hardware are the two files of the catalogue, catalogue a file with\n"
+      "entries of both, scenarios what 'check' reads, config .kvroof.yaml. An installed\n"
+      "package has them in share/kvroof/schema. A file names its schema to the editor in\n"
+      "its first line:\n\n"
+      "  # yaml-language-server: $schema=/usr/share/kvroof/schema/config.schema.json";
   std::vector<std::string> names;
   for (const auto& file : files) names.emplace_back(file.name);
   line.option("file", what.get(), "models, hardware, catalogue, scenarios or config")
