@@ -64,10 +64,13 @@ void Pass::matrices(double rows, double head_rows, Rows of) {
   add(part(PartKind::weights), all.launch, all.bytes, all.streamed,
       {rows * all.per_row.flops, {}, rows * all.per_row.least});
   Seconds beyond;
+  bool in_order = of == Rows::of_all_groups || schedule_.attention_groups() == 1;
   for (const MatrixOp& op : schedule_.dense()) {
     Seconds memory = placement_.stream(op.streamed);
     double here = of == Rows::of_all_groups ? rows * op.rows : rows;
-    beyond += overlap_.join(memory, here * op.per_row.reached) - memory;
+    Seconds compute = here * op.per_row.reached;
+    if (in_order && overlap_ == Overlap::max() && compute <= memory) break;  // nor do those behind it take longer
+    beyond += overlap_.join(memory, compute) - memory;
   }
   part(PartKind::weights).compute += beyond;
   part(PartKind::weights).seconds += beyond;

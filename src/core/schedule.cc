@@ -139,7 +139,7 @@ void Schedule::add_head() {
   heads_.push_back(matrix(PartKind::weights, 1, {}, scale_ * linear.size(share, 1 << 20), Flops{2.0 * share}, linear));
 }
 
-/// What is the same for any number of rows is summed once.
+/// What is the same for any number of rows is summed once; those that arithmetic binds first come first.
 void Schedule::sum_up() {
   for (const MatrixOp& op : dense_) {
     all_dense_.launch += op.launch;
@@ -149,6 +149,9 @@ void Schedule::sum_up() {
   }
   for (const std::vector<MatrixOp>* ops : {&dense_, &experts_, &heads_})
     for (const MatrixOp& op : *ops) least_weights_ += op.least;
+  std::stable_sort(dense_.begin(), dense_.end(), [](const MatrixOp& a, const MatrixOp& b) {
+    return a.rows * a.per_row.reached * b.streamed.value > b.rows * b.per_row.reached * a.streamed.value;
+  });
 }
 
 AttentionOp Schedule::decode(const LayerGroup& g, const Workload& w) const {
