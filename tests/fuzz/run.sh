@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=${1:-60}
 targets=("${@:2}")
-[ ${#targets[@]} -gt 0 ] || targets=(hf_config gguf safetensors engine_log catalogue measured units)
+[ ${#targets[@]} -gt 0 ] || targets=(hf_config gguf safetensors engine_log catalogue measured units baseline scenarios settings arguments)
 build=$here/build/fuzz
 export CXX=${CXX:-clang++}
 cmake -S "$here" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DKVROOF_TESTS=OFF -DKVROOF_FUZZ=ON \
