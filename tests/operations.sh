@@ -22,7 +22,7 @@ expect() {
 
 # --- nothing can be written
 for command in "kv llama-3.1-8b" "models" "estimate llama-3.1-8b h100-sxm --json" "sweep llama-3.1-8b h100-sxm --batch 1..64" \
-  "--help" "kv --help" "--version" "completions bash" "man" "schema models" "chart --list"; do
+  "--help" "kv --help" "--version" "completions bash" "man" "schema models" "chart list"; do
   expect "$command on a full disk" 2 "kvroof: standard output: can't be written" sh -c "'$kvroof' $command >/dev/full"
 done
 expect "no standard output" 2 "kvroof: standard output: can't be written" sh -c "'$kvroof' kv llama-3.1-8b >&-"
@@ -70,7 +70,7 @@ unset LOCPATH
 # --- files: read-only, linked, missing
 mkdir install
 cp "$kvroof" install/
-printf 'models:\n  mine: {name: Mine, hidden: 64, vocab: 100, layers: [{count: 2, attention: {kind: full, q_heads: 2, kv_heads: 1, head_dim: 32}}], source: here, confidence: C}\n' >install/mine.yaml
+printf 'models:\n  mine: {name: Mine, family: mine, hidden: 64, vocab: 100, layers: [{count: 2, attention: {kind: full, q_heads: 2, kv_heads: 1, head_dim: 32}, feed_forward: {kind: gated, width: 64}}], source: here, confidence: C}\n' >install/mine.yaml
 ln -s mine.yaml install/linked.yaml
 ln -s gone.yaml install/dangling.yaml
 chmod -R a-w install
