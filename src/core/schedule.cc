@@ -149,6 +149,8 @@ void Schedule::sum_up() {
   }
   for (const std::vector<MatrixOp>* ops : {&dense_, &experts_, &heads_})
     for (const MatrixOp& op : *ops) least_weights_ += op.least;
+  // An empty matrix has a launch alone. It is as fast as any other, so it has no place in their order.
+  std::erase_if(dense_, [](const MatrixOp& op) { return op.streamed.value == 0; });
   std::stable_sort(dense_.begin(), dense_.end(), [](const MatrixOp& a, const MatrixOp& b) {
     return a.rows * a.per_row.reached * b.streamed.value > b.rows * b.per_row.reached * a.streamed.value;
   });
