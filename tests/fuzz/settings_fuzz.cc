@@ -7,18 +7,18 @@
 #include <fstream>
 
 #include "catalog/suggest.h"
-#include "cli/commands.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const std::vector<kvroof::CommandLine> commands = [] {
+  static const bool moved = [] {
     std::string folder = (std::filesystem::temp_directory_path() / "kvroof_settings_XXXXXX").string();
     if (!mkdtemp(folder.data())) std::abort();
     std::filesystem::current_path(folder);
-    return kvroof::command_lines();
+    return true;
   }();
   std::ofstream(".kvroof.yaml", std::ios::binary).write(reinterpret_cast<const char*>(data), std::streamsize(size));
+  if (!moved) return 0;
   try {
-    for (const kvroof::Setting& s : kvroof::settings_of(commands))
+    for (const kvroof::Setting& s : kvroof::settings())
       if (s.key.empty() || s.from.empty()) std::abort();
   } catch (const kvroof::InputError&) {}
   return 0;
