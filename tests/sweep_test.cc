@@ -111,6 +111,7 @@ TEST_CASE("a context alone that moves gives what a single estimate gives, past l
   o.context = "1k..64k*8,100k";
   o.batch = "1,32";
   SweepSpecs specs = specs_of(axes_of(o, Catalog::built_in()), o, Catalog::built_in());
+  specs.tells_shortfall = true;
   SweepWalker walker(specs);
   for (i64 i = 0; i < points_of(specs.axes); ++i) check_point(specs, walker, i);
 }
