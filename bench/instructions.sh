@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Instructions of one full estimate and of a whole run of `kvroof estimate`, counted by callgrind: nearly the same on
 # every machine and whatever else it is doing. Of an estimate two runs of different length are taken; what is common to
-# both (start-up, reading specs) falls out. The bounds are loose: twice what was counted when
-# they were set. Exit 1 where one is passed.
+# both (start-up, reading specs) falls out. The bounds are loose: twice what was counted when they were set. Exit 1 where
+# one is passed.
 #
 #   ninja -C build/release kvroof kvroof_count && bench/instructions.sh [build/release]
 set -euo pipefail

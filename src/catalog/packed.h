@@ -135,7 +135,7 @@ class Unpacker {
  private:
   template <class T>
   T read() {
-    T v;
+    T v{};
     read(v);
     return v;
   }
