@@ -206,11 +206,8 @@ void add_measure(CommandLine& line) {
       "  kvroof measure --quick\n"
       "  kvroof measure --save cpu.yaml && kvroof estimate qwen3-0.6b ./cpu.yaml\n"
       "  kvroof measure --shapes kv_heads=8,group=8,dim=128,context=32k,dtype=bf16\n"
-      "  kvroof measure --shapes mla=16,context=8k --shapes group=1,pages=random
-
-"
-      "Exit code 0: every shape has a verdict; 1: too few quiet samples;
-"
+      "  kvroof measure --shapes mla=16,context=8k --shapes group=1,pages=random\n\n"
+      "Exit code 0: every shape has a verdict; 1: too few quiet samples;\n"
       "2: bad input, or not enough memory; 130: interrupted, with nothing written.";
   line.option("--quick", &o->quick, "fewer shapes and samples: a few seconds");
   line.option("--threads", &o->threads, "threads, one a core (default: all cores this process may use)").metavar("N");
