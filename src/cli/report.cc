@@ -227,7 +227,7 @@ void add_report(CommandLine& line) {
       "  <!-- kvroof chart ... --> <!-- end -->       its picture\n"
       "  <!-- kvroof $L kv llama-2-70b -->            an answer to quote as\n"
       "  <!-- $L/at/0/bytes GB --><!-- end -->        one figure in a sentence\n\n"
-      "Exit code 0: all is as it should be, or was written; 1: --diff found differences;\n2: bad input.";
+      "Exit code 0: all is as it should be, or was written;\n1: --diff found differences; 2: bad input.";
   line.option("paths", &o->paths, "pages, or folders of pages (default: reports)").metavar("PATH...");
   line.option("--diff", &o->diff, "write nothing; show what would change");
   line.option("--html", &o->html, "also write all pages as one self-contained HTML file").metavar("FILE");

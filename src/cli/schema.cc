@@ -35,8 +35,8 @@ void add_schema(CommandLine& line) {
       "  kvroof schema scenarios > scenarios.schema.json\n\n"
       "models and hardware are the two files of the catalogue, catalogue a file with\n"
       "entries of both, scenarios what 'check' reads, config .kvroof.yaml. An installed\n"
-      "package has them in share/kvroof/schema. A file names its schema to the editor in\n"
-      "its first line:\n\n"
+      "package has them in share/kvroof/schema. A file names its schema to the editor\n"
+      "in its first line:\n\n"
       "  # yaml-language-server: $schema=/usr/share/kvroof/schema/config.schema.json";
   std::vector<std::string> names;
   for (const auto& file : files) names.emplace_back(file.name);
