@@ -293,6 +293,19 @@ TEST_CASE("an entry is one cause, by whatever name scenarios call it") {
   CHECK(check.causes[0].text() == "mine.yaml:32: card memory[0].bandwidth 2 TB/s -> 1.9 TB/s");
 }
 
+TEST_CASE("an entry called by another of its names is not another entry") {
+  Folder folder;
+  std::string renamed = replaced(scenarios, "    hardware: card\n    context", "    hardware: Karte\n    context");
+  Catalog old = catalog_of_text(catalogue),
+          fresh = catalog_of_text(replaced(catalogue, "bandwidth: 2 TB/s", "bandwidth: 1.9 TB/s"));
+  Answers before = answer_all(scenario_file(folder, scenarios), old);
+  ScenarioFile file = scenario_file(folder, renamed);
+  CHECK(compare(before, answer_all(file, old), {file, old, true}, "baseline.json").passes());
+  Check check = compare(before, answer_all(file, fresh), {file, fresh, true}, "baseline.json");
+  REQUIRE(check.causes.size() == 1);
+  CHECK(check.causes[0].text() == "mine.yaml:32: card memory[0].bandwidth 2 TB/s -> 1.9 TB/s");
+}
+
 TEST_CASE("a device from a file of its own has its lines there, and its class's in the catalogue") {
   Folder folder;
   std::string own = R"(devices:
@@ -527,6 +540,9 @@ TEST_CASE("outcomes: warnings pass, budgets and coming or going do not") {
   CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: 1%")) == Finding::worse);
   CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {error: 1%, direction: higher}")) == Finding::within);
   CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {error: 1%, direction: lower}")) == Finding::worse);
+  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {direction: higher}")) == Finding::within);
+  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {direction: lower}")) == Finding::worse);  // exact the other way
+  CHECK(outcome(replaced(all, "{tpot: 10%", "{tpot: {}")) == Finding::worse);
   CHECK(outcome(all + "    budgets: {tpot: < 1ms}\n") == Finding::broken);
   Check warned = check_of(folder, catalogue, slower, with(replaced(all, "{tpot: 10%", "{tpot: {warn: 1%}")));
   CHECK(find(warned, "chat", "tpot")->warned);
@@ -594,7 +610,8 @@ TEST_CASE("a baseline reads back, in a stable order, and says what is wrong with
   CHECK(message(text.substr(0, text.size() / 2)).find("ends in the middle; it was cut off") != std::string::npos);
   CHECK(message("{\n]") == path + ":2: is not valid JSON" + hint);
   CHECK(message("{\n<<<<<<< HEAD\n") == path + ":2: holds the marks of a merge conflict" + hint);
-  CHECK(message("[]") == path + ": is not a baseline of 'kvroof check'" + hint);
+  for (const char* other : {"[]", "{\"schema_version\": 1}", "{\"schema_version\": 1, \"command\": 3}"})
+    CHECK(message(other) == path + ": is not a baseline of 'kvroof check'" + hint);
   CHECK(message(replaced(text, "\"schema_version\": 1", "\"schema_version\": 2")) ==
         path + ": has schema_version 2, this kvroof reads 1; a newer kvroof wrote it" + hint);
   CHECK(message(replaced(text, "\"schema_version\": 1", "\"schema_version\": 0")) ==
@@ -709,6 +726,8 @@ F:9:5: the name 'a' is already that of line 3
   std::string one = "scenarios:\n  - name: a\n    model: small\n    hardware: card\n";
   CHECK(problems(one + "    context: 1k\n    tp: 2\n    context: 2k\n") ==
         ":7:5: key 'context' is given already on line 5\n");
+  CHECK(problems(one + "    prefix-caching: yes\n    tp: ''\n") ==
+        ":5:21: expected true or false for 'prefix-caching'\n:6:9: expected one value for 'tp'\n");
   CHECK(problems(one + "scenarios: []\n").rfind(":5:1: key 'scenarios' is given already on line 1\n", 0) == 0);
   CHECK(problems(one + "    budgets:\n      fits: 3\n      tpot: 1s\n      fits: 4\n") ==
         ":8:7: key 'fits' is given already on line 6\n");
@@ -720,6 +739,8 @@ F:9:5: the name 'a' is already that of line 3
         ":5:49: the sign of '-5ms' says a direction already\n  give one of them\n");
   CHECK(problems(one + "    tolerances: {tpot: {direction: lower, error: -5ms}}\n") ==
         ":5:36: the sign of '-5ms' says a direction already\n  give one of them\n");
+  CHECK(problems(one + "---\nscenarios: []\n") ==
+        ":6:1: a second document\n  expected one; take out the '---' above\n");
   // A mapping that is named twice by its anchor is read once.
   CHECK(problems("tolerances: &t {tpot: 1%}\n" + one + "    tolerances: *t\n") == "");
   for (const auto& [text, wrong] :

@@ -89,6 +89,9 @@ TEST_CASE("a setting nobody knows is an error at its place, and help still comes
         "  did you mean 'context'?\n");
   CHECK(home.run("--help").exit_code == 0);
   CHECK(home.run("--version").exit_code == 0);
+  r = home.run("kv --help");
+  CHECK(r.exit_code == 0);
+  CHECK(r.out.find("kvroof kv llama-3.1-8b") != std::string::npos);
   home.project("format: xml\n");
   r = home.run("kv llama-3.1-8b");
   CHECK(r.exit_code == 2);
@@ -100,6 +103,31 @@ TEST_CASE("a setting nobody knows is an error at its place, and help still comes
   CHECK(home.run("kv llama-3.1-8b", "KVROOF_ENGIN=vllm").out ==
         "kvroof: KVROOF_ENGIN: no option is called --engin; did you mean --engine?\n");
   CHECK(home.run("kv llama-3.1-8b", "KVROOF_ENGINE=").exit_code == 0);
+}
+
+TEST_CASE("a setting that a command can't use is an error at its place") {
+  Home home;
+  home.project("estimate: {context: 8kk}\nmax-num-batched-tokens: 0\n");
+  Run r = home.run("estimate llama-3.1-8b h100-sxm");
+  CHECK(r.exit_code == 2);
+  CHECK(r.out == "kvroof: ../.kvroof.yaml:1: --context: '8kk' is not a whole number such as 4096, 32k or 1M\n");
+  // The flag is not the setting's fault, nor another's.
+  CHECK(home.run("estimate llama-3.1-8b h100-sxm --context 9kk").out ==
+        "kvroof: --context: '9kk' is not a whole number such as 4096, 32k or 1M\n");
+  CHECK(home.run("estimate llama-3.1-8b h100-sxm --context 8k").out ==
+        "kvroof: ../.kvroof.yaml:2: --batched-tokens: '0' is out of range; expected 1 to 1099511627776\n");
+  home.project("# nothing\n");
+  CHECK(
+      home.run("kv llama-3.1-8b", "KVROOF_KV_DTYPE=fp9").out.rfind("kvroof: KVROOF_KV_DTYPE: --kv-dtype: unknown", 0) ==
+      0);
+  home.project("prefix-caching: yes\ncontext: ''\n");
+  CHECK(home.run("estimate llama-3.1-8b h100-sxm").out ==
+        "kvroof: ../.kvroof.yaml:1:17: expected true or false for 'prefix-caching'\n"
+        "  1 | prefix-caching: yes\n"
+        "    |                 ^\n"
+        "../.kvroof.yaml:2:10: expected a value for 'context'\n"
+        "  2 | context: ''\n"
+        "    |          ^\n");
 }
 
 TEST_CASE("a scenario is not moved by whoever runs it") {

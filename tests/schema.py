@@ -1,7 +1,8 @@
-# The schemas that `kvroof schema` prints beside the readers they describe. The readers are the program itself.
+# The schemas that `kvroof schema` prints beside the readers they describe. The readers are the program itself, started
+# once (commands.cc).
 #
 # Whole files of ours must pass. Then entries are damaged one place at a time (an unknown key in every mapping, every key
-# left out, every value replaced by one of another type): what the schema refuses the reader must refuse, so that an
+# left out, every value replaced by what stands in EDGES): what the schema refuses the reader must refuse, so that an
 # editor never marks a good file, and the reader's mistakes of form must be the schema's too.
 import copy
 import json
@@ -13,7 +14,8 @@ import sys
 import jsonschema
 import yaml
 
-KVROOF, ROOT = sys.argv[1:]
+COMMANDS, ROOT = sys.argv[1:]
+PROGRAM = subprocess.Popen([COMMANDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 class Core(yaml.SafeLoader):
@@ -46,11 +48,46 @@ def read(path):
         return file.read()
 
 
+def run(files, *arguments):
+    """The program's exit code and words, with the files beside it."""
+    PROGRAM.stdin.write(json.dumps({"files": files, "arguments": arguments}) + "\n")
+    PROGRAM.stdin.flush()
+    answer = json.loads(PROGRAM.stdout.readline())
+    return answer["code"], answer["words"]
+
+
 def schema_of(name):
-    schema = json.loads(subprocess.run([KVROOF, "schema", name], check=True, capture_output=True).stdout)
+    schema = json.loads(run({}, "schema", name)[1])
     jsonschema.Draft7Validator.check_schema(schema)
     return jsonschema.Draft7Validator(schema)
 
+
+MODEL = """models:
+  mine:
+    name: Mine
+    family: llama
+    hidden: 4096
+    vocab: 32000
+    layers:
+      - count: 32
+        attention: {kind: full, q_heads: 32, kv_heads: 8, head_dim: 128}
+        feed_forward: {kind: gated, width: 14336}
+    source: me
+    confidence: C
+"""
+
+DEVICE = """devices:
+  mine:
+    name: Mine
+    vendor: me
+    class: gpu
+    peak: {bf16: 100 TFLOPS}
+    memory:
+      - {kind: HBM, capacity: 80 GiB, bandwidth: 3.35TB/s}
+    achievable: {overlap: sum}
+    source: me
+    confidence: C
+"""
 
 SCHEMAS = {name: schema_of(name) for name in ["models", "hardware", "catalogue", "scenarios", "config"]}
 failures = []
@@ -60,33 +97,20 @@ def complaints(name, document):
     return [f"{'/'.join(map(str, e.absolute_path))}: {e.message[:120]}" for e in SCHEMAS[name].iter_errors(document)]
 
 
-def run(*arguments):
-    done = subprocess.run([KVROOF, *arguments], capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
-
-
 def reader_of(name, text):
     """The reader's exit code and words on a file of that kind."""
     if name == "config":
-        path = ".kvroof.yaml"
-        command = ["config"]
-    elif name == "scenarios":
-        path = "scenarios.yaml"
-        command = ["check", path, "--baseline", "baseline.json", "--update", "--quiet"]
+        files = {"a.yaml": MODEL, "b.yaml": DEVICE, ".kvroof.yaml": text}
+        return run(files, "estimate", "llama-3.1-8b", "h100-sxm", "--quiet")
+    if name == "scenarios":
         if os.path.exists("baseline.json"):
             os.remove("baseline.json")
-    else:
-        path = "mine.yaml"
-        section = text.partition(":")[0]
-        shown = {"devices": "hardware", "engines": "engines"}.get(section, "models")
-        command = [shown, "mine", "--catalog", path]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    code, words = run(*command)
-    os.remove(path)
-    if name == "scenarios" and code == 1 and "kvroof:" not in words:
-        code = 0  # an answer that does not fit its budget is no mistake of form
-    return code, words
+        code, words = run({"scenarios.yaml": text}, "check", "--update", "--quiet")
+        # An answer that does not fit its budget is no mistake of form.
+        return (0 if code == 1 else code), words
+    section = text.partition(":")[0]
+    shown = {"devices": "hardware", "engines": "engines"}.get(section, "models")
+    return run({"mine.yaml": text}, shown, "mine", "--catalog", "mine.yaml")
 
 
 def check(what, condition, detail=""):
@@ -134,82 +158,102 @@ def at(document, path):
     return document
 
 
+# What stands in for each value in turn, as YAML has it.
+EDGES = ["null", "true", "yes", "0", "-1", "1", "1.5", "1e3", "1e30", ".5", "5.", "'5'", "2 W", "'2 W'", "80 GiB", "3us",
+         "1.5k", "0k", "20%", "150%", "4/s", "$3", "FP8", "fp8", "max", "full", "''", "x", "[]", "[x]", "{}", "{a: b}"]
+HOLE = "@hole@"
+
+
+def with_hole(entry, path):
+    other = copy.deepcopy(entry)
+    at(other, path[:-1])[path[-1]] = HOLE
+    return json.dumps(other)
+
+
 def damaged(entry):
-    """Copies of the entry with one thing wrong, or one thing left out."""
-    for path, value in places(entry):
+    """The entry's text with one thing wrong, or one thing left out; a place takes every fourth of the edges."""
+    for number, (path, value) in enumerate(places(entry)):
         if isinstance(value, dict):
             other = copy.deepcopy(entry)
             at(other, path)["nosuch"] = 1
-            yield "unknown key", path, other
+            yield "unknown key", path, json.dumps(other)
         if not path:
             continue
         if isinstance(path[-1], str):
             other = copy.deepcopy(entry)
             del at(other, path[:-1])[path[-1]]
-            yield "left out", path, other
-        wrong = {"a": "mapping"} if not isinstance(value, dict) else [1]
-        other = copy.deepcopy(entry)
-        at(other, path[:-1])[path[-1]] = wrong
-        yield "another type", path, other
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            other = copy.deepcopy(entry)
-            at(other, path[:-1])[path[-1]] = -1
-            yield "below zero", path, other
+            yield "left out", path, json.dumps(other)
+        holed = with_hole(entry, path)
+        for edge in EDGES[number % 4::4]:
+            yield edge, path, holed.replace(json.dumps(HOLE), edge)
 
 
-# What the reader calls a mistake of form; anything else it says is about what the figures mean together.
-OF_FORM = re.compile(r"missing key|unknown key|unknown value|unknown number format|expected a|unknown unit|has no unit|"
-                     r"unknown attention kind|unknown feed-forward kind|unknown arithmetic|unknown metric|is not a")
+# What the reader says of figures that are well-formed, but do not go together or are out of a range that depends on
+# others. Anything else it refuses is a mistake of form, which the schema has to know.
+OF_MEANING = re.compile(r"does not divide|is more than|must lie in|must be|expected \d+ to \d+|needs a bandwidth|is faster|"
+                        r"names both|unknown (model|device|engine)|out of range|[kM]' is not a whole number|"
+                        r"can't be opened|can't hold a request|is not .*=|give one of|equals --tp")
 count = 0
 
 
-def sides_agree(name, what, path, text):
+def compare(place, document, refusal):
+    """Holds the schema's verdict on a document against what the reader says of it; no words: it is taken."""
     global count
     count += 1
-    refused = complaints(name, load(text))
-    code, words = reader_of(name, text)
-    place = f"{name}: {what} at {'/'.join(map(str, path))}"
-    check(place + ": the schema refuses what the reader takes", code != 0 or not refused, refused[:2])
+    name = place.partition(":")[0]
+    refused = complaints(name, document)
+    check(place + ": the schema refuses what the reader takes", refusal or not refused, refused[:2])
     check(place + ": the schema takes what the reader refuses",
-          refused or code == 0 or not OF_FORM.search(words), words[:300])
+          refused or not refusal or OF_MEANING.search(refusal), refusal[:300])
+
+
+def written(path):
+    return "/".join(map(str, path))
+
+
+def compare_entries(name, section, entry):
+    """All at once: an entry a line, so that the line of a complaint says whose it is."""
+    entry = {key: value for key, value in entry.items() if key != "aliases"}  # names, each once in a catalogue
+    cases = list(damaged(entry))
+    text = f"{section}:\n" + "".join(f"  m{i}: {other}\n" for i, (_, _, other) in enumerate(cases))
+    refusals = {}
+    for words in re.split(r"^(?=mine\.yaml:)", run({"mine.yaml": text}, "models", "lint", "--catalog", "mine.yaml")[1],
+                          flags=re.M):
+        if line := re.match(r"mine\.yaml:(\d+)", words):
+            refusals.setdefault(int(line[1]) - 2, words)
+    check(f"{name}: the reader has something to say", refusals)
+    for i, (what, path, other) in enumerate(cases):
+        compare(f"{name}: {what} at {written(path)}", {section: {"mine": load(other)}}, refusals.get(i, ""))
 
 
 def entry(path, section, id):
     return DOCUMENTS[path][section][id]
 
 
-ENTRIES = [("models", "models", entry("models.yaml", "models", id)) for id in ["deepseek-v3.2", "qwen3-next-80b-a3b"]] + [
-    ("hardware", "devices", entry("hardware.yaml", "devices", "h100-sxm")),
-    ("hardware", "engines", entry("hardware.yaml", "engines", "vllm")),
-]
-for name, section, spec in ENTRIES:
-    renamed = copy.deepcopy(spec)
-    renamed["aliases"] = ["nobody else's"]
-    for what, path, other in damaged(renamed):
-        sides_agree(name, what, path, f"{section}:\n  mine: {json.dumps(other)}\n")
+for id in ["deepseek-v3.2", "qwen3-next-80b-a3b", "gpt-oss-120b"]:
+    compare_entries("models", "models", entry("models.yaml", "models", id))
+compare_entries("hardware", "devices", entry("hardware.yaml", "devices", "h100-sxm"))
+for id in ["vllm", "llamacpp"]:
+    compare_entries("hardware", "engines", entry("hardware.yaml", "engines", id))
 
-for what, path, other in damaged(DOCUMENTS["docs/ci/scenarios.yaml"]):
-    if path and path[-1] == "model":
-        continue  # the made-up model is in another file; any text is a model's name
-    other["scenarios"] = [dict(s, model="llama-3.1-8b") if isinstance(s, dict) and "model" in s else s
-                          for s in other.get("scenarios", [])] if isinstance(other.get("scenarios"), list) else \
-        other.get("scenarios", [])
-    sides_agree("scenarios", what, path, json.dumps(other) + "\n")
+SCENARIOS = load(read("docs/ci/scenarios.yaml"))
+for scenario in SCENARIOS["scenarios"]:
+    scenario["model"] = "llama-3.1-8b"  # the made-up one is in another file
+OPTIONS = {"tp": 2, "engine": "vllm", "kv-dtype": "fp8", "prefix-caching": True, "kv-room": "40GiB", "input": "1k",
+           "rate": "4/s", "cache-hit": "20%", "hardware-override": ["bandwidth=4TB/s"], "memory-fraction": 0.9}
+SCENARIOS["scenarios"][1].update(OPTIONS)
+SCENARIOS["scenarios"][1]["budgets"] = {"throughput": "> 1", "kv_room": ">= 1GB"}
+SCENARIOS["scenarios"][1]["tolerances"] = {"fits": {"error": "10%", "direction": "higher"}, "cost": "2%", "ttft": "5ms"}
+for what, path, other in damaged(SCENARIOS):
+    code, words = reader_of("scenarios", other + "\n")
+    compare(f"scenarios: {what} at {written(path)}", load(other), words if code else "")
+
+OPTIONS.pop("hardware-override")
+for what, path, other in damaged({"estimate": OPTIONS | {"batch": "8,16", "format": "json", "color": "never"}}):
+    code, words = reader_of("config", other + "\n")
+    compare(f"config: {what} at {written(path)}", load(other), words if code else "")
 
 # ---- by hand: words and units ------------------------------------------------------------------------------
-MODEL = """models:
-  mine:
-    name: Mine
-    family: llama
-    hidden: 4096
-    vocab: 32000
-    layers:
-      - count: 32
-        attention: {kind: full, q_heads: 32, kv_heads: 8, head_dim: 128}
-        feed_forward: {kind: gated, width: 14336}
-    source: me
-    confidence: C
-"""
 both_accept("models", MODEL)
 for old, new in [("confidence: C", "confidence: E"), ("kind: full", "kind: fulll"), ("kind: full", "kind: sliding"),
                  ("kind: gated", "kind: none"), ("hidden: 4096", "hidden: 4096.5"), ("hidden: 4096", "hidden: 4k"),
@@ -223,18 +267,6 @@ for old, new in [("vocab: 32000", "vocab: 32000\n    weights: float16"), ("name:
                  ("feed_forward: {kind: gated, width: 14336}", "feed_forward: {kind: none}")]:
     both_accept("models", MODEL.replace(old, new))
 
-DEVICE = """devices:
-  mine:
-    name: Mine
-    vendor: me
-    class: gpu
-    peak: {bf16: 100 TFLOPS}
-    memory:
-      - {kind: HBM, capacity: 80 GiB, bandwidth: 3.35TB/s}
-    achievable: {overlap: sum}
-    source: me
-    confidence: C
-"""
 both_accept("hardware", DEVICE)
 for old, new in [("80 GiB", "80"), ("80 GiB", "80 GiB/s"), ("3.35TB/s", "fast"), ("100 TFLOPS", "100"), ("bf16:", "bf17:"),
                  ("overlap: sum", "overlap: some"), ("overlap: sum", "basis: guess"),

@@ -284,6 +284,11 @@ void fields(S& a, F&& f) {
   f("core_rate", a.core_rate, a.core_rate);
   f("source", a.source, a.source);
 }
+/// The one measure that has no dimension in core; read with or without its unit.
+struct Watts {
+  double value = 0;
+  bool operator==(const Watts&) const = default;
+};
 template <Of<Price> S, class F>
 void fields(S& p, F&& f) {
   f("per_hour", p.dollars_per_hour);
@@ -305,7 +310,9 @@ void fields(S& d, F&& f) {
   f("link", d.link, std::optional<Link>());
   f("network", d.network, std::optional<Bandwidth>());
   f("host_link", d.host_link, std::optional<Bandwidth>());
-  f("power", d.watts, std::optional<double>());
+  std::optional<Watts> power = d.watts ? std::optional(Watts{*d.watts}) : std::nullopt;
+  f("power", power, std::optional<Watts>());
+  if constexpr (!std::is_const_v<S>) d.watts = power ? std::optional(power->value) : std::nullopt;
   f("price", d.price, std::optional<Price>());
   f("achievable", d.achievable, d.achievable);
   f("source", d.source);

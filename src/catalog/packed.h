@@ -40,6 +40,7 @@ class Packer {
     out_.push_back(char(v));
   }
   void write(Overlap v) { write(v.hidden); }
+  void write(Watts v) { write(v.value); }
   template <Dimension D>
   void write(const Quantity<D>& v) {
     write(v.value);
@@ -99,6 +100,7 @@ class Unpacker {
     v = Enum(byte());
   }
   void read(Overlap& v) { read(v.hidden); }
+  void read(Watts& v) { read(v.value); }
   template <Dimension D>
   void read(Quantity<D>& v) {
     read(v.value);

@@ -21,6 +21,8 @@ std::string_view line_at(std::string_view text, int line) {
 
 std::string scalar(const YAML::Node& node) { return node.IsScalar() ? node.Scalar() : std::string(); }
 
+bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
+
 std::string quoted(const std::string& text) {
   return "'" + (text.size() > 60 ? text.substr(0, 57) + "..." : text) + "'";
 }
@@ -94,8 +96,12 @@ YAML::Node load_yaml(Source& source, std::string_view text) {
     throw InputError{source.file() + ": is not text (it holds a zero byte)\n"};
   if (!is_utf8(text)) throw InputError{source.file() + ": is not text in UTF-8\n"};
   try {
-    YAML::Node node = YAML::Load(std::string(text));
-    if (!node || node.IsNull()) throw InputError{source.file() + ": is empty\n"};
+    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.empty() || documents[0].IsNull()) throw InputError{source.file() + ": is empty\n"};
+    for (std::size_t i = 1; i < documents.size(); ++i)
+      if (!documents[i].IsNull())
+        source.problem(documents[i].Mark(), "a second document", "expected one; take out the '---' above");
+    YAML::Node node = documents[0];
     RepeatedKeys(source).walk(node);
     return node;
   } catch (const YAML::Exception& e) {
@@ -104,28 +110,36 @@ YAML::Node load_yaml(Source& source, std::string_view text) {
   }
 }
 
-void ValueReader::read(const YAML::Node& node, i64& value) {
+std::optional<double> ValueReader::number(const YAML::Node& node, const char* expected, std::string_view unit) {
   std::string text = scalar(node);
   std::string_view rest;
-  std::optional<double> number = parse_decimal(text, &rest);
-  if (!number || !rest.empty() || *number != std::floor(*number) || *number > 9007199254740992.0)
-    return source_.problem(node.Mark(), "expected a whole number, got " + quoted(text));
-  value = i64(*number);
+  std::optional<double> found = parse_decimal(text, &rest);
+  bool plain = rest.empty() && !is_quoted(node);
+  if (found && (plain || (!unit.empty() && rest == unit))) return found;
+  source_.problem(node.Mark(), std::string("expected ") + expected + ", got " + quoted(text) +
+                                   (is_quoted(node) ? " in quotes" : ""));
+  return std::nullopt;
+}
+
+void ValueReader::read(const YAML::Node& node, i64& value) {
+  std::optional<double> found = number(node, "a whole number");
+  if (found && (*found != std::floor(*found) || *found > 9007199254740992.0))
+    source_.problem(node.Mark(), "expected a whole number, got " + quoted(scalar(node)));
+  else if (found)
+    value = i64(*found);
 }
 
 void ValueReader::read(const YAML::Node& node, double& value) {
-  std::string text = scalar(node);
-  std::string_view rest;
-  std::optional<double> number = parse_decimal(text, &rest);
-  // Watts are the one measure without a dimension of its own here.
-  if (!number || !(rest.empty() || rest == " W"))
-    return source_.problem(node.Mark(), "expected a number, got " + quoted(text));
-  value = *number;
+  if (std::optional<double> found = number(node, "a number")) value = *found;
+}
+
+void ValueReader::read(const YAML::Node& node, Watts& value) {
+  if (std::optional<double> found = number(node, "a power such as 700 W", " W")) value.value = *found;
 }
 
 void ValueReader::read(const YAML::Node& node, bool& value) {
   std::string text = scalar(node);
-  if (text != "true" && text != "false")
+  if (is_quoted(node) || (text != "true" && text != "false"))
     return source_.problem(node.Mark(), "expected true or false, got " + quoted(text));
   value = text == "true";
 }

@@ -59,6 +59,7 @@ class ValueReader {
 
   void read(const YAML::Node& node, i64& value);
   void read(const YAML::Node& node, double& value);
+  void read(const YAML::Node& node, Watts& value);
   void read(const YAML::Node& node, bool& value);
   void read(const YAML::Node& node, std::string& value);
   void read(const YAML::Node& node, Format& value);
@@ -112,6 +113,8 @@ class ValueReader {
  private:
   template <class Variant, class T>
   void read_kind(const YAML::Node& node, Variant& value, T kind, const std::string& what);
+  /// Bare or with the unit; digits in quotes are text.
+  std::optional<double> number(const YAML::Node& node, const char* expected, std::string_view unit = "");
   std::optional<double> quantity(const YAML::Node& node, Dimension dimension);
   std::optional<int> arithmetic(const YAML::Node& key);
   template <class Enum>

@@ -34,6 +34,7 @@ struct RecordValue {
   Json operator()(i64 v) const { return v; }
   Json operator()(bool v) const { return v; }
   Json operator()(double v) const { return v; }
+  Json operator()(Watts v) const { return v.value; }
   Json operator()(const std::string& v) const { return v; }
   Json operator()(const Format& v) const { return std::string(v.name); }
   template <Named Enum>

@@ -24,7 +24,8 @@ struct SchemaOf {
   std::string path;
 
   Json operator()(i64) const { return {{"type", "integer"}, {"minimum", 0}, {"maximum", largest_count}}; }
-  Json operator()(double) const {
+  Json operator()(double) const { return {{"type", "number"}, {"minimum", 0}}; }
+  Json operator()(Watts) const {
     return {{"type", {"number", "string"}}, {"minimum", 0}, {"pattern", "^" + decimal_pattern() + " W$"}};
   }
   Json operator()(bool) const { return {{"type", "boolean"}}; }
@@ -48,7 +49,10 @@ struct SchemaOf {
   }
   template <class T>
   Json operator()(const std::vector<T>&) const {
-    return {{"type", "array"}, {"items", (*this)(T{})}};
+    Json out = {{"type", "array"}, {"items", (*this)(T{})}};
+    constexpr bool needs_one = std::is_same_v<T, LayerGroup> || std::is_same_v<T, MemoryTier>;
+    if (needs_one) out["minItems"] = 1;
+    return out;
   }
   template <class T>
   Json operator()(const ByArithmetic<T>&) const {
@@ -135,9 +139,20 @@ struct SchemaWriter {
   template <class T, class U>
   void operator()(const char* key, const T& value, const U& fallback) {
     Json& rule = property(key, value);
+    rule = or_nothing(rule);
     if constexpr (std::is_same_v<T, U>)
       if (&value == &fallback) return;
     if (Json given = DefaultOf{}(fallback); !given.is_null()) rule["default"] = given;
+  }
+
+ private:
+  /// A key without a value is one left out, and takes back what a base says.
+  static Json or_nothing(Json rule) {
+    Json description = rule.contains("description") ? rule["description"] : Json();
+    rule.erase("description");
+    Json out = {{"anyOf", {rule, {{"type", "null"}}}}};
+    if (!description.is_null()) out["description"] = description;
+    return out;
   }
 };
 

@@ -61,6 +61,7 @@ struct FlowText {
   std::string operator()(i64 v) const { return std::to_string(v); }
   std::string operator()(bool v) const { return v ? "true" : "false"; }
   std::string operator()(double v) const { return fmt::format("{}", v); }
+  std::string operator()(Watts v) const { return (*this)(v.value); }
   std::string operator()(const std::string& v) const { return quoted(v); }
   template <Dimension D>
   std::string operator()(const Quantity<D>& v) const {

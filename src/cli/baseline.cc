@@ -93,7 +93,7 @@ Json parse(const std::string& path, const std::string& text) {
 }
 
 void check_schema(const std::string& path, const Json& root) {
-  if (!root.is_object() || !root.contains("schema_version") || root.value("command", "") != "check")
+  if (!root.is_object() || !root.contains("schema_version") || !root.contains("command") || root["command"] != "check")
     fail(path, "is not a baseline of 'kvroof check'");
   if (!root["schema_version"].is_number_integer()) fail(path, "schema_version is not a number");
   i64 found = root["schema_version"];

@@ -98,6 +98,15 @@ struct Differences {
     if (std::exchange(range_moves, false)) whole(d, "range");
   }
 
+  /// Whether the option names something else than before, and not one entry by another of its names.
+  bool renamed(const char* option) const {
+    std::string was = before["options"].value(option, ""), is = now["options"].value(option, "");
+    if (was == is) return false;
+    const char* section = std::string_view(option) == "hardware" ? "devices" : "models";
+    std::string entry = context.catalog.locate(section, is, {}).entry;
+    return entry.empty() || context.catalog.locate(section, was, {}).entry != entry;
+  }
+
   std::vector<Leaf> leaves(const char* section) {
     std::vector<Leaf> out;
     if (before.contains(section) && now.contains(section)) find_leaves(before[section], now[section], {section}, out);
@@ -113,11 +122,12 @@ struct Differences {
                    {context.file.path, line == scenario.option_lines.end() ? scenario.line : line->second, "",
                     value_text(leaf.before), value_text(leaf.now)},
                    {{leaf.path, leaf.now}}};
-      if (key == "model") whole(d, "model");
-      if (key == "hardware") whole(d, "device"), range_with(d);
-      if (key == "draft") whole(d, "draft");
+      bool other_device = key == "hardware" && renamed("hardware");
+      if (key == "model" && renamed("model")) whole(d, "model");
+      if (key == "draft" && renamed("draft")) whole(d, "draft");
+      if (other_device) whole(d, "device"), range_with(d);
       if (key == "observed") range_with(d);
-      if (key == "engine" || (key == "hardware" && before["options"].value("engine", "").empty())) engine_with(d);
+      if (key == "engine" || (other_device && before["options"].value("engine", "").empty())) engine_with(d);
       found.push_back(d);
     }
   }
@@ -150,7 +160,7 @@ struct Differences {
 
   void model(const char* part, const char* option) {
     std::string name = now["options"].value(option, "");
-    if (name.empty() || before["options"].value(option, "") != name) return;
+    if (name.empty() || renamed(option)) return;
     std::string file = model_file(context.file, name, context.catalog);
     spec(part, name, [&](const Path& field) {
       return file.empty() ? context.catalog.locate("models", name, field) : Location{file, -1, "", true};
@@ -159,7 +169,7 @@ struct Differences {
 
   void device() {
     std::string name = now["options"].value("hardware", "");
-    if (before["options"].value("hardware", "") != name) return;
+    if (renamed("hardware")) return;
     std::optional<DeviceFile> file;  // read for a difference alone
     spec("device", name, [&](const Path& field) {
       if (!is_device_file(name)) return context.catalog.locate("devices", name, field);
@@ -279,6 +289,36 @@ void put_down(const Figures& from, const Figures& to, const Cause& cause, std::v
     }
 }
 
+/// The edits that take a difference back.
+Difference taken_back(Difference d, const Json& before) {
+  for (auto& [path, value] : d.edits) {
+    Json old = before;
+    for (const std::string& key : path) {
+      Json inner = old.is_array() ? old.at(std::stoul(key)) : old.contains(key) ? old.at(key) : Json();
+      old = std::move(inner);
+    }
+    value = std::move(old);
+  }
+  return d;
+}
+
+/// What only shows beside another: names those without which the new answer would be another.
+void add_partners(const std::vector<Difference>& found, const Json& before, const Json& now, const Figures& is,
+                  Replay& replay, std::vector<Cause>& causes, std::vector<Attribution>& moved) {
+  auto unexplained = [](const Attribution& m) { return m.together != 0; };
+  if (found.size() < 2 || std::none_of(moved.begin(), moved.end(), unexplained)) return;
+  for (const Difference& d : found) {
+    std::optional<Figures> without = tried(now, taken_back(d, before), replay);
+    for (std::size_t m = 0; m < moved.size(); ++m) {
+      if (!unexplained(moved[m]) || (without && !differs(judged()[m], (*without)[m], is[m]))) continue;
+      std::size_t cause = index_of(causes, d.cause);
+      auto names_it = [&](const Effect& e) { return e.cause == cause; };
+      if (std::none_of(moved[m].effects.begin(), moved[m].effects.end(), names_it))
+        moved[m].effects.push_back({cause, 0.0});
+    }
+  }
+}
+
 /// Largest effect first, and what is left when all are added.
 void settle(Attribution& moved_by, const std::optional<double>& before, const std::optional<double>& now) {
   std::stable_sort(moved_by.effects.begin(), moved_by.effects.end(), [](const Effect& a, const Effect& b) {
@@ -309,8 +349,9 @@ std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& all_
   std::vector<Attribution> moved(judged().size());
   Figures start = was.figures;
   std::optional<Figures> replayed = context.recorded ? tried(before, {}, replay) : was.figures;
+  const Cause itself{"", 0, "kvroof itself", all_before.version, all_now.version};
   if (replayed) {
-    put_down(start, *replayed, {"", 0, "kvroof itself", all_before.version, all_now.version}, causes, moved);
+    put_down(start, *replayed, itself, causes, moved);
     start = *replayed;
   }
   std::vector<Difference> found = differences_of(scenario, before, now, context);
@@ -326,9 +367,11 @@ std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& all_
   for (std::size_t m = 0; m < moved.size(); ++m) {
     settle(moved[m], was.figures[m], is.figures[m]);
     if (!moved[m].effects.empty() || !differs(judged()[m], was.figures[m], is.figures[m])) continue;
-    // Nothing moves it alone: all of them, together.
+    // Nothing moves it alone: all of them, together; and kvroof, if it no longer reads what was recorded.
+    if (!replayed) moved[m].effects.push_back({index_of(causes, itself), {}});
     for (const Difference& d : found) moved[m].effects.push_back({index_of(causes, d.cause), {}});
   }
+  if (replayed) add_partners(found, before, now, is.figures, replay, causes, moved);
   return moved;
 }
 

@@ -82,6 +82,7 @@ const Figures& no_figures() {
 ScenarioCheck check_of_new(const Scenario& scenario, const Figures& now) {
   ScenarioCheck check = check_of(scenario, no_figures(), now);
   check.outcome = std::max(check.outcome, Finding::added);
+  check.one_sided = true;
   return check;
 }
 
@@ -92,6 +93,7 @@ ScenarioCheck check_of_gone(const std::string& name, int line, const Figures& be
   promises_nothing.line = line;
   ScenarioCheck check = check_of(promises_nothing, before, no_figures());
   check.outcome = Finding::gone;
+  check.one_sided = true;
   check.error = why;
   return check;
 }

@@ -26,6 +26,7 @@ struct ScenarioCheck {
   std::string name;
   int line = 0;  ///< in the file of scenarios, from 1; 0 when it is not there any more
   Finding outcome = Finding::same;
+  bool one_sided = false;                 ///< came or went as a whole
   std::string error = {};                 ///< why there is no answer any more
   std::vector<MetricCheck> metrics = {};  ///< worst first, without those that stayed the same
 };

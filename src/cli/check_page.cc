@@ -96,10 +96,8 @@ Json json_of(const MetricCheck& m) {
   return j;
 }
 
-/// A scenario that came or went is one row.
-bool is_whole(const ScenarioCheck& s) {
-  return !s.error.empty() || (s.outcome == Finding::added && s.metrics.size() > 1 && !s.metrics[0].before);
-}
+/// A scenario that came or went is one row, unless it misses a budget.
+bool is_whole(const ScenarioCheck& s) { return s.one_sided && s.outcome != Finding::broken; }
 
 struct Rows {
   Table table{{"~scenario", "<metric", "before", "now", "change", "<outcome", "<cause"}, {}};

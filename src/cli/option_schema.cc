@@ -1,4 +1,6 @@
-#include <algorithm>
+#include <fmt/format.h>
+
+#include <cctype>
 
 #include "catalog/catalog.h"
 #include "catalog/schema.h"
@@ -7,8 +9,36 @@
 namespace kvroof {
 namespace {
 
+constexpr i64 most_count = i64(1) << 40;
+constexpr const char* more_than_zero = "(?=[ \\t]*[0.]*[1-9])";
+
 Json number_or(const std::string& pattern) {
   return {{"type", {"number", "string"}}, {"minimum", 0}, {"pattern", "^" + pattern + "$"}};
+}
+
+/// A bare count is whole; one with a suffix may be `1.5k`.
+Json count_or(const std::string& pattern, i64 least) {
+  return {{"anyOf",
+           {{{"type", "integer"}, {"minimum", least}, {"maximum", most_count}},
+            {{"type", "string"}, {"pattern", "^" + std::string(least > 0 ? more_than_zero : "") + pattern + "$"}}}}};
+}
+
+/// Formats as an editor offers them, in capitals too.
+Json format_in_any_case() {
+  Json names = format_schema()["enum"];
+  std::string any;
+  for (const Json& name : names) {
+    any += any.empty() ? "" : "|";
+    for (char c : name.get<std::string>())
+      any += std::isalpha(c) ? fmt::format("[{}{}]", c, char(std::toupper(c))) : std::string(1, c);
+  }
+  return {{"anyOf", {{{"enum", names}}, {{"type", "string"}, {"pattern", "^(" + any + ")$"}}}}};
+}
+
+Json any_text() {
+  Json rule = one_value_schema();
+  rule["minLength"] = 1;
+  return rule;
 }
 
 Json reference(const char* definition) { return {{"$ref", std::string("#/definitions/") + definition}}; }
@@ -18,10 +48,16 @@ constexpr struct {
   const char* value;
   Json (*rule)();
 } kinds[] = {
-    {"TOKENS", [] { return number_or(count_pattern()); }},
-    {"N", [] { return number_or(count_pattern()); }},
-    {"N[,...]", [] { return number_or(count_pattern() + "(," + count_pattern() + ")*"); }},
-    {"SHARE", [] { return number_or(share_pattern()); }},
+    {"TOKENS", [] { return count_or(count_pattern(), 1); }},
+    {"N", [] { return count_or(count_pattern(), 1); }},
+    {"REPLICAS", [] { return count_or(count_pattern(), 0); }},
+    {"N[,...]", [] { return count_or(count_pattern() + "(," + more_than_zero + count_pattern() + ")*", 1); }},
+    {"SHARE",
+     [] {
+       Json share = number_or(share_pattern());
+       share["maximum"] = 1;
+       return share;
+     }},
     {"RATE", [] { return number_or(decimal_pattern() + "(/s)?"); }},
     {"SIZE",
      [] {
@@ -31,7 +67,7 @@ constexpr struct {
      [] {
        return Json{{"type", "string"}, {"pattern", "^" + quantity_pattern(seconds_dimension) + "$"}};
      }},
-    {"FORMAT", [] { return reference("format"); }},
+    {"FORMAT", [] { return reference("option_format"); }},
     {"MODEL", [] { return reference("models"); }},
     {"HARDWARE", [] { return reference("hardware"); }},
     {"ENGINE", [] { return reference("engines"); }},
@@ -42,12 +78,12 @@ Json value_rule(const Option& option) {
   if (!option.choices.empty()) return {{"enum", option.choices}};
   for (const auto& kind : kinds)
     if (option.value == kind.value) return kind.rule();
-  return one_value_schema();
+  return any_text();
 }
 
 /// Names an editor offers; others pass, since a file or another catalogue may have them.
 Json names_of(std::string_view section) {
-  return {{"anyOf", {{{"enum", Catalog::built_in().ids(section)}}, one_value_schema()}}};
+  return {{"anyOf", {{{"enum", Catalog::built_in().ids(section)}}, any_text()}}};
 }
 
 }  // namespace
@@ -61,7 +97,7 @@ Json option_schema(const Option& option) {
 }
 
 Json option_definitions() {
-  return {{"format", format_schema()},
+  return {{"option_format", format_in_any_case()},
           {"models", names_of("models")},
           {"hardware", names_of("devices")},
           {"engines", names_of("engines")}};

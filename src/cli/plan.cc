@@ -228,7 +228,7 @@ void add_plan(CommandLine& line) {
   line.option("--prices", &o->price_files, "a file of prices, a line 'h100-sxm: 2.50/h' each").metavar("FILE");
   line.option("--headroom", &o->headroom, "users or rate to have room for beyond those asked for, such as 20%")
       .metavar("SHARE");
-  line.option("--spare", &o->spare, "replicas that may fail").metavar("N");
+  line.option("--spare", &o->spare, "replicas that may fail").metavar("REPLICAS");
   add_shape_options(line, s.model);
   add_what_if_options(line, s.hardware);
   add_options(line, s.layout);

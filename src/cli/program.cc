@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <map>
 
 #include "catalog/catalog.h"
 #include "cli/commands.h"
@@ -62,8 +63,12 @@ std::string unknown_word(CLI::App& app, const CommandLine& line, const std::stri
   return message + "\n";
 }
 
+/// Where the defaults of options come from that are not built in.
+using Origins = std::map<const CLI::Option*, std::string>;
+
 /// Makes the settings the options' defaults. Throws InputError for a value an option refuses.
-void set_defaults(const std::vector<Setting>& settings, const CommandLine& line, CLI::App& app) {
+Origins set_defaults(const std::vector<Setting>& settings, const CommandLine& line, CLI::App& app) {
+  Origins origins;
   for (auto s = settings.rbegin(); s != settings.rend(); ++s) {  // the strongest last, over the others
     if (!s->command.empty() && s->command != line.name) continue;
     CLI::Option* option = app.get_option_no_throw("--" + s->key);
@@ -73,8 +78,18 @@ void set_defaults(const std::vector<Setting>& settings, const CommandLine& line,
       for (const std::string& value : s->values) option->add_result(value);
       option->run_callback();
       option->clear();
+      origins[option] = s->from;
     } catch (const CLI::Error& e) { throw InputError{s->from + ": " + e.what() + "\n"}; }
   }
+  return origins;
+}
+
+/// A complaint about an option that a setting gave, and the command line did not, at the setting's place.
+std::string at_origin(const std::string& message, const Origins& origins) {
+  std::string word = message.substr(0, message.find_first_not_of("-abcdefghijklmnopqrstuvwxyz0123456789"));
+  for (const auto& [option, from] : origins)
+    if (option->count() == 0 && word.starts_with("--") && option->check_name(word)) return from + ": " + message;
+  return message;
 }
 
 }  // namespace
@@ -96,6 +111,7 @@ int run_program(const std::vector<std::string>& given, bool with_settings) {
   app.get_formatter()->column_width(summaries_at);
   int exit_code = 0;
   CommandLine line;
+  Origins origins;
   for (const Command& command : commands()) {
     CLI::App* sub = app.add_subcommand(command.name, wrapped(command.summary, 80 - summaries_at, 0));
     if (arguments.empty() || arguments[0] != command.name) continue;
@@ -110,7 +126,7 @@ int run_program(const std::vector<std::string>& given, bool with_settings) {
   // A broken settings file must not be in the way of --help.
   with_settings = with_settings && line.run && std::none_of(arguments.begin(), arguments.end(), asks_help);
   try {
-    if (with_settings) set_defaults(settings(), line, *app.get_subcommand(line.name));
+    if (with_settings) origins = set_defaults(settings(), line, *app.get_subcommand(line.name));
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     if (app.get_subcommands().empty()) std::cout << app.help() << std::flush;
   } catch (const CLI::ExtrasError&) {
@@ -122,7 +138,7 @@ int run_program(const std::vector<std::string>& given, bool with_settings) {
     std::cerr << "kvroof: " << e.what() << "\n  --help shows what is expected\n";
     return 2;
   } catch (const InputError& e) {
-    std::cerr << "kvroof: " << e.message;
+    std::cerr << "kvroof: " << at_origin(e.message, origins);
     return 2;
   }
   return exit_code;

@@ -75,10 +75,11 @@ struct ScenarioReader {
       return t;
     }
     std::optional<YAML::Node> sign, direction;  // whose meaning must not hang on the order of the keys
-    bool has_error = false;
+    bool has_warn = false, has_error = false;
     for (const auto& [key, value] : pairs_of(node)) {
       std::string name = key.IsScalar() ? key.Scalar() : "";
       if (name == "warn") {
+        has_warn = true;
         attempt(value, [&](const std::string& text) { t.warn = parse_allowance(of, text); });
       } else if (name == "error") {
         has_error = true;
@@ -99,7 +100,7 @@ struct ScenarioReader {
     if (direction && sign)
       source.problem(direction->Mark(), "the sign of '" + sign->Scalar() + "' says a direction already",
                      "give one of them");
-    t.error.unlimited = !has_error;  // `{warn: 2%}` never fails
+    t.error.unlimited = has_warn && !has_error;  // `{warn: 2%}` never fails
     return t;
   }
 
@@ -126,11 +127,14 @@ struct ScenarioReader {
       for (const Option& o : options) known.push_back(o.longs[0]);
       return unknown_key(key, scenario_keys, "in a scenario", known);
     }
+    bool is_flag = found->value.empty();
+    if (is_flag && !(value.IsScalar() && (value.Scalar() == "true" || value.Scalar() == "false")))
+      return source.problem(value.Mark(), "expected true or false for '" + name + "'");
     if (value.IsSequence() && found->repeated()) {
       Json list = Json::array();
       for (const YAML::Node& item : value) list.push_back(item.IsScalar() ? item.Scalar() : "");
       scenario.options[name] = list;
-    } else if (value.IsScalar()) {
+    } else if (value.IsScalar() && !value.Scalar().empty()) {
       scenario.options[name] = value.Scalar();
     } else {
       return source.problem(value.Mark(), "expected one value for '" + name + "'");

@@ -32,7 +32,7 @@ inline constexpr ScenarioKey scenario_keys[] = {{"name", "stands in reports and 
                                                 {"budgets", "what a metric must meet, whatever the baseline says"},
                                                 {"tolerances", "how much a metric may move; exact unless said here"}};
 inline constexpr ScenarioKey tolerance_keys[] = {{"warn", "more than this is a warning"},
-                                                 {"error", "more than this fails; never when left out"},
+                                                 {"error", "more than this fails; beside a warn alone, nothing does"},
                                                  {"direction", "the way the metric may move freely"}};
 inline constexpr const char* needed_keys[] = {"name", "model", "hardware"};
 

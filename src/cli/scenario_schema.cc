@@ -17,16 +17,20 @@ std::string value_of(const Judged& j) { return value_pattern(j.metric->measure) 
 
 std::string allowance_of(const Judged& j) { return "(exact|" + decimal_pattern() + "%|" + value_of(j) + ")"; }
 
-/// Bytes and times need a unit; other values may be bare numbers.
-Json scalar(const Judged& j, const std::string& pattern) {
-  bool bare = j.metric->measure != Measure::bytes && j.metric->measure != Measure::seconds;
-  return {{"type", bare ? Json{"string", "number"} : Json("string")}, {"pattern", "^" + pattern + "$"}};
+/// Bytes and times need a unit; other values may be bare numbers, and counts whole ones.
+Json scalar(const Judged& j, const std::string& pattern, bool is_signed = false) {
+  Json text = {{"type", "string"}, {"pattern", "^" + pattern + "$"}};
+  Measure measure = j.metric->measure;
+  if (measure == Measure::bytes || measure == Measure::seconds) return text;
+  Json bare = {{"type", measure == Measure::count ? "integer" : "number"}};
+  if (!is_signed) bare["minimum"] = 0;
+  return {{"anyOf", {bare, text}}};
 }
 
 Json budget_rule(const Judged& j) { return scalar(j, " *" + any_of(relations) + "? *" + value_of(j)); }
 
 Json tolerance_rule(const Judged& j) {
-  Json signed_limit = scalar(j, " *[+-]?" + allowance_of(j) + " *"), words = {{"enum", direction_words}};
+  Json signed_limit = scalar(j, " *[+-]?" + allowance_of(j) + " *", true), words = {{"enum", direction_words}};
   Json properties;
   for (const ScenarioKey& key : tolerance_keys) {
     std::string name = key.name;

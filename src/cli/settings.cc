@@ -1,5 +1,6 @@
 #include "cli/settings.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include <iterator>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 
 #include "catalog/reader.h"
 #include "cli/commands.h"
@@ -36,12 +38,12 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// Whether the option of that name takes a path, which is relative to the file that gives it.
-bool takes_file(const Commands& commands, const std::string& key) {
+/// The option that a known key sets: of the command, or of whichever has it first where none is named.
+const Option& option_of(const Commands& commands, const std::string& command, const std::string& key) {
   for (const CommandLine& c : commands)
     for (const Option& o : c.options)
-      if (contains(o.longs, key)) return o.value == "FILE";
-  return false;
+      if ((command.empty() || c.name == command) && is_setting(o) && contains(o.longs, key)) return o;
+  throw std::logic_error("no option '" + key + "'");
 }
 
 struct FileReader {
@@ -50,10 +52,19 @@ struct FileReader {
   const Commands& commands;
   std::vector<Setting>& found;
 
-  std::string value(const std::string& key, const YAML::Node& node) {
+  /// What one command's option takes is known here; what suits all commands, each says when it runs.
+  std::string value(const std::string& command, const std::string& key, const YAML::Node& node) {
+    const Option& option = option_of(commands, command, key);
     std::string text = node.IsScalar() ? node.Scalar() : "";
-    if (!node.IsScalar()) source.problem(node.Mark(), "expected a value for '" + key + "'");
-    return takes_file(commands, key) ? (fs::path(path).parent_path() / text).string() : text;
+    bool is_flag = option.value.empty();
+    if (is_flag && text != "true" && text != "false")
+      source.problem(node.Mark(), "expected true or false for '" + key + "'");
+    else if (text.empty())
+      source.problem(node.Mark(), "expected a value for '" + key + "'");
+    else if (!command.empty() && !option.choices.empty() && !contains(option.choices, text))
+      source.problem(node.Mark(), fmt::format("expected one of {}, got '{}'", fmt::join(option.choices, ", "), text));
+    // A path is relative to the file that gives it.
+    return option.value == "FILE" ? (fs::path(path).parent_path() / text).string() : text;
   }
 
   void mapping(const YAML::Node& node, const std::string& command) {
@@ -75,9 +86,9 @@ struct FileReader {
       }
       Setting s{command, key, {}, path + ":" + std::to_string(pair.first.Mark().line + 1)};
       if (pair.second.IsSequence())
-        for (const YAML::Node& item : pair.second) s.values.push_back(value(key, item));
+        for (const YAML::Node& item : pair.second) s.values.push_back(value(command, key, item));
       else
-        s.values.push_back(value(key, pair.second));
+        s.values.push_back(value(command, key, pair.second));
       found.push_back(s);
     }
   }

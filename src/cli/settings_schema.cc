@@ -54,6 +54,7 @@ Json settings_schema(const std::vector<CommandLine>& commands) {
     of_all[name] = of_all.contains(name) ? Json{{"anyOf", {of_all[name], rule}}} : rule;
   out["properties"] = of_all;
   out["additionalProperties"] = false;
+  out["type"] = {"object", "null"};  // comments alone set nothing
   out["definitions"] = option_definitions();
   return out;
 }
