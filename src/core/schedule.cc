@@ -120,7 +120,7 @@ void Schedule::add_linears(const LayerGroup& g) {
   Bytes small = scale_ * model_.weights.embeddings.size(double(small_weights(model_, g)), 1 << 20);
   if (small.value > 0) dense_.push_back(matrix(PartKind::weights, layers, {}, small, {}, format("bf16")));
   if (i64 biases = expert_biases(model_, g)) {
-    double one = double(biases / moe->experts) * split_share(Split::experts, g.attention, d_);
+    double one = double(biases) / double(moe->experts) * split_share(Split::experts, g.attention, d_);
     add_experts(*moe,
                 expert_matrix(layers, {}, scale_ * model_.weights.embeddings.size(one, 1 << 20), {}, format("bf16")));
   }
