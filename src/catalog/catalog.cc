@@ -188,7 +188,7 @@ void Catalog::add_file(const std::string& path) {
 void Catalog::add_text(const std::string& file, std::string text) {
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InputError{file + ": is empty\n"};
   if (text.find('\0') != std::string::npos) throw InputError{file + ": is not text (it holds a zero byte)\n"};
-  files_.push_back(std::make_shared<const File>(file, std::move(text)));
+  files_.push_back(std::make_shared<const File>(File{file, std::move(text)}));
   std::vector<Entry> added = index_entries(files_.back()->name, files_.back()->text);
   if (added.empty())
     throw InputError{file + ": holds no entries; expected 'models:' or 'devices:' with an indented entry each\n"};
