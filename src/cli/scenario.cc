@@ -76,7 +76,8 @@ struct ScenarioReader {
     }
     std::optional<YAML::Node> sign, direction;  // whose meaning must not hang on the order of the keys
     bool has_warn = false, has_error = false;
-    for (const auto& [key, value] : pairs_of(node)) {
+    for (const auto& pair : pairs_of(node)) {
+      const YAML::Node &key = pair.first, &value = pair.second;
       std::string name = key.IsScalar() ? key.Scalar() : "";
       if (name == "warn") {
         has_warn = true;
