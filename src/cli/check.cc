@@ -57,7 +57,7 @@ ScenarioCheck check_of(const Scenario& scenario, const Figures& before, const Fi
   for (std::size_t i = 0; i < judged().size(); ++i) {
     const Judged& metric = judged()[i];
     MetricCheck m{&metric, before[i], now[i]};
-    m.budget = missed_budget(scenario, metric, m.now);
+    if (const Budget* missed = missed_budget(scenario, metric, m.now)) m.budget = *missed;
     m.outcome = outcome_of(scenario, m);
     m.warned = m.before && m.now && warns(metric, tolerance_of(scenario, metric), *m.before, *m.now);
     check.outcome = std::max(check.outcome, m.outcome);
