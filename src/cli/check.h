@@ -13,9 +13,9 @@ struct MetricCheck {
   const Judged* metric = nullptr;
   std::optional<double> before, now;
   Finding outcome = Finding::same;
-  bool warned = false;           ///< within tolerance, but beyond its warning
-  std::optional<Budget> budget;  ///< the one that is missed
-  std::string missing = {};      ///< why there is no figure to hold against it
+  bool warned = false;                ///< within tolerance, but beyond its warning
+  std::optional<Budget> budget = {};  ///< the one that is missed
+  std::string missing = {};           ///< why there is no figure to hold against it
   Attribution attribution = {};
 
   /// Share of the old value; none where there is none.
