@@ -115,6 +115,11 @@ const Entry* base_of(Source& source, const Entry& entry, const YAML::Node& node,
   return nullptr;
 }
 
+const Entry* base_of(const Entry& entry, const std::vector<Entry>& entries) {
+  Source source = source_of(entry);
+  return base_of(source, entry, entry_node(source, entry), entries);
+}
+
 /// The entry's fields over those of its base, if it has one. What names the base alone is not inherited.
 YAML::Node merged_node(Source& source, const Entry& entry, const std::vector<Entry>& entries) {
   YAML::Node node = entry_node(source, entry);
@@ -264,12 +269,9 @@ Model Catalog::model(std::string_view name) const { return spec<Model>(need("mod
 Device Catalog::device(std::string_view name) const {
   const Entry& e = need("devices", name, "device");
   Device device = read_device(e);
-  device.kernels = kernels(e.id);
-  for (const Entry* of = &e; of && of->packed.empty() && !find_id("kernels", of->id);) {
-    Source below = source_of(*of);
-    of = base_of(below, *of, entry_node(below, *of), entries_);
-    if (of) device.kernels = kernels(of->id);
-  }
+  const Entry* timed = &e;  // the nearest whose kernels were: the device, or what it rests on
+  while (timed && timed->packed.empty() && !find_id("kernels", timed->id)) timed = base_of(*timed, entries_);
+  if (timed) device.kernels = kernels(timed->id);
   return device;
 }
 

@@ -14,10 +14,10 @@ const Tolerance& tolerance_of(const Scenario& scenario, const Judged& metric) {
   return found == scenario.tolerances.end() ? exact : found->second;
 }
 
-const Budget* missed_budget(const Scenario& scenario, const Judged& metric, const std::optional<double>& now) {
+std::optional<Budget> missed_budget(const Scenario& scenario, const Judged& metric, const std::optional<double>& now) {
   for (const Budget& b : scenario.budgets)
-    if (b.metric == &metric && !(now && b.met(*now))) return &b;
-  return nullptr;
+    if (b.metric == &metric && !(now && b.met(*now))) return b;
+  return std::nullopt;
 }
 
 Finding outcome_of(const Scenario& scenario, const MetricCheck& m) {
@@ -57,7 +57,7 @@ ScenarioCheck check_of(const Scenario& scenario, const Figures& before, const Fi
   for (std::size_t i = 0; i < judged().size(); ++i) {
     const Judged& metric = judged()[i];
     MetricCheck m{&metric, before[i], now[i]};
-    if (const Budget* missed = missed_budget(scenario, metric, m.now)) m.budget = *missed;
+    m.budget = missed_budget(scenario, metric, m.now);
     m.outcome = outcome_of(scenario, m);
     m.warned = m.before && m.now && warns(metric, tolerance_of(scenario, metric), *m.before, *m.now);
     check.outcome = std::max(check.outcome, m.outcome);

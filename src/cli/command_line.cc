@@ -20,8 +20,7 @@ void add_names(Option& option) {
   if (option.longs.empty() && option.positional()) option.longs = {option.place};
 }
 
-/// --help is at most 80 columns wide; the names take the first of them.
-constexpr int help_width = 80, names_width = 34;
+constexpr int names_width = 34;  ///< of the columns of --help, those of the options' names
 
 CLI::Option* added(const Option& option, CLI::App& app) {
   std::string what = wrapped(option.what, help_width - names_width, 0);
@@ -30,6 +29,14 @@ CLI::Option* added(const Option& option, CLI::App& app) {
   if (auto* const* list = std::get_if<std::vector<std::string>*>(&option.target))
     return app.add_option(option.names, **list, what)->allow_extra_args(!option.one_each);
   return app.add_option(option.names, *std::get<std::string*>(option.target), what);
+}
+
+/// Reads what the parser takes for a command line. Throws InputError with CLI11's words.
+template <class Arguments>
+void parse(CLI::App& app, Arguments arguments) {
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::ParseError& e) { throw InputError{std::string(e.what()) + "\n"}; }
 }
 
 }  // namespace
@@ -94,16 +101,10 @@ CommandLineReader::~CommandLineReader() = default;
 
 void CommandLineReader::read(std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
-  try {
-    app_->parse(std::move(arguments));
-  } catch (const CLI::ParseError& e) { throw InputError{std::string(e.what()) + "\n"}; }
+  parse(*app_, std::move(arguments));
 }
 
-void CommandLineReader::read(const std::string& text) {
-  try {
-    app_->parse(text);
-  } catch (const CLI::ParseError& e) { throw InputError{std::string(e.what()) + "\n"}; }
-}
+void CommandLineReader::read(const std::string& text) { parse(*app_, text); }
 
 std::string kind_of(const Option& option, const CommandLine& command) {
   std::string value = option.value.substr(0, option.value.find_first_of("[."));

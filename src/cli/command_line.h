@@ -17,6 +17,8 @@ class App;
 
 namespace kvroof {
 
+constexpr int help_width = 80;  ///< columns of --help
+
 struct Option {
   using Target = std::variant<std::string*, std::vector<std::string>*, bool*>;
 
@@ -38,6 +40,7 @@ struct Option {
   Option& excludes(std::string name);
 
   bool positional() const { return !place.empty(); }
+  bool is_flag() const { return std::holds_alternative<bool*>(target); }
   bool repeated() const { return std::holds_alternative<std::vector<std::string>*>(target); }
 };
 

@@ -72,7 +72,7 @@ void add_bash_cases(const CommandLine& command, BashCases& cases) {
       continue;
     }
     flags += (flags.empty() ? "" : " ") + joined(spellings(o));
-    if (o.value.empty()) continue;
+    if (o.is_flag()) continue;
     for (const std::string& s : spellings(o)) with_value.push_back(s);
     values += fmt::format("      {}) {} ;;\n", joined(spellings(o), "|"), statement.empty() ? ":" : statement);
   }

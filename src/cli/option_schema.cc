@@ -74,7 +74,7 @@ constexpr struct {
 };
 
 Json value_rule(const Option& option) {
-  if (option.value.empty()) return {{"type", "boolean"}};
+  if (option.is_flag()) return {{"type", "boolean"}};
   if (!option.choices.empty()) return {{"enum", option.choices}};
   for (const auto& kind : kinds)
     if (option.value == kind.value) return kind.rule();

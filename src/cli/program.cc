@@ -113,7 +113,7 @@ int run_program(const std::vector<std::string>& given, bool with_settings) {
   CommandLine line;
   Origins origins;
   for (const Command& command : commands()) {
-    CLI::App* sub = app.add_subcommand(command.name, wrapped(command.summary, 80 - summaries_at, 0));
+    CLI::App* sub = app.add_subcommand(command.name, wrapped(command.summary, help_width - summaries_at, 0));
     if (arguments.empty() || arguments[0] != command.name) continue;
     line = command_line(command);
     attach(line, *sub);

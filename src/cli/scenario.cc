@@ -128,8 +128,7 @@ struct ScenarioReader {
       for (const Option& o : options) known.push_back(o.longs[0]);
       return unknown_key(key, scenario_keys, "in a scenario", known);
     }
-    bool is_flag = found->value.empty();
-    if (is_flag && !(value.IsScalar() && (value.Scalar() == "true" || value.Scalar() == "false")))
+    if (found->is_flag() && !(value.IsScalar() && (value.Scalar() == "true" || value.Scalar() == "false")))
       return source.problem(value.Mark(), "expected true or false for '" + name + "'");
     if (value.IsSequence() && found->repeated()) {
       Json list = Json::array();

@@ -8,7 +8,6 @@
 #include <iterator>
 #include <set>
 #include <sstream>
-#include <stdexcept>
 
 #include "catalog/reader.h"
 #include "cli/commands.h"
@@ -38,12 +37,12 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// The option that a known key sets: of the command, or of whichever has it first where none is named.
-const Option& option_of(const Commands& commands, const std::string& command, const std::string& key) {
+/// The option that a key sets: of the command, or of whichever has it first where none is named; null where none has.
+const Option* option_of(const Commands& commands, const std::string& command, const std::string& key) {
   for (const CommandLine& c : commands)
     for (const Option& o : c.options)
-      if ((command.empty() || c.name == command) && is_setting(o) && contains(o.longs, key)) return o;
-  throw std::logic_error("no option '" + key + "'");
+      if ((command.empty() || c.name == command) && is_setting(o) && contains(o.longs, key)) return &o;
+  return nullptr;
 }
 
 struct FileReader {
@@ -53,11 +52,9 @@ struct FileReader {
   std::vector<Setting>& found;
 
   /// What one command's option takes is known here; what suits all commands, each says when it runs.
-  std::string value(const std::string& command, const std::string& key, const YAML::Node& node) {
-    const Option& option = option_of(commands, command, key);
+  std::string value(const std::string& command, const std::string& key, const Option& option, const YAML::Node& node) {
     std::string text = node.IsScalar() ? node.Scalar() : "";
-    bool is_flag = option.value.empty();
-    if (is_flag && text != "true" && text != "false")
+    if (option.is_flag() && text != "true" && text != "false")
       source.problem(node.Mark(), "expected true or false for '" + key + "'");
     else if (text.empty())
       source.problem(node.Mark(), "expected a value for '" + key + "'");
@@ -68,7 +65,6 @@ struct FileReader {
   }
 
   void mapping(const YAML::Node& node, const std::string& command) {
-    std::vector<std::string> keys = known_keys(commands, command);
     for (const auto& pair : node) {
       std::string key = pair.first.IsScalar() ? pair.first.Scalar() : "";
       bool names_command =
@@ -77,8 +73,9 @@ struct FileReader {
         mapping(pair.second, key);
         continue;
       }
-      if (!contains(keys, key)) {
-        std::optional<std::string> near = nearest(key, keys);
+      const Option* option = option_of(commands, command, key);
+      if (!option) {
+        std::optional<std::string> near = nearest(key, known_keys(commands, command));
         source.problem(pair.first.Mark(),
                        "unknown key '" + key + "'" + (command.empty() ? "" : " of '" + command + "'"),
                        near ? "did you mean '" + *near + "'?" : "keys are options of kvroof, without their dashes");
@@ -86,9 +83,9 @@ struct FileReader {
       }
       Setting s{command, key, {}, path + ":" + std::to_string(pair.first.Mark().line + 1)};
       if (pair.second.IsSequence())
-        for (const YAML::Node& item : pair.second) s.values.push_back(value(command, key, item));
+        for (const YAML::Node& item : pair.second) s.values.push_back(value(command, key, *option, item));
       else
-        s.values.push_back(value(command, key, pair.second));
+        s.values.push_back(value(command, key, *option, pair.second));
       found.push_back(s);
     }
   }
@@ -124,7 +121,6 @@ std::string key_of_variable(std::string name) {
 }
 
 void read_environment(const Commands& commands, std::vector<Setting>& found) {
-  std::vector<std::string> keys = known_keys(commands, "");
   for (char** entry = environ; entry && *entry; ++entry) {
     std::string_view text = *entry;
     std::size_t equals = text.find('=');
@@ -132,8 +128,8 @@ void read_environment(const Commands& commands, std::vector<Setting>& found) {
     std::string name(text.substr(0, equals)), value(text.substr(equals + 1));
     std::string key = key_of_variable(name.substr(prefix.size()));
     if (value.empty()) continue;
-    if (!contains(keys, key)) {
-      std::optional<std::string> near = nearest(key, keys);
+    if (!option_of(commands, "", key)) {
+      std::optional<std::string> near = nearest(key, known_keys(commands, ""));
       throw InputError{name + ": no option is called --" + key + (near ? "; did you mean --" + *near + "?" : "") +
                        "\n"};
     }

@@ -27,8 +27,7 @@ Json settings_of(const CommandLine& command) {
   Json properties = Json::object();
   for (const Option& option : command.options)
     if (is_setting(option)) {
-      bool ranges =
-          command.name == takes_ranges && option.choices.empty() && !option.repeated() && !option.value.empty();
+      bool ranges = command.name == takes_ranges && option.choices.empty() && !option.repeated() && !option.is_flag();
       Json rule = ranges ? one_value_schema() : option_schema(option);
       rule["description"] = option.what;
       for (const std::string& name : option.longs) properties[name] = rule;
