@@ -296,6 +296,16 @@ TEST_CASE("states take the format their config names") {
   CHECK(formats_in(engine("llamacpp"), m, {}).state == format("f32"));  // always
 }
 
+TEST_CASE("layers that keep nothing never bind, whatever the engine's layout") {
+  Model m = model("mamba-2.8b");
+  for (LayerGroup& g : m.layers) {
+    auto& state = std::get<RecurrentState>(g.attention);
+    state.conv_elements = state.state_elements = 0;
+  }
+  for (const char* id : {"ideal", "vllm", "sglang", "trtllm", "llamacpp"})
+    CHECK(allocate(m, {}, {8192, 1, 0}, engine(id), 0, {10 * GiB}).max_sequences == i64(9e18));
+}
+
 TEST_CASE("what H2O keeps is the same for every engine") {
   // a fifth of 8192 tokens is 1639: of 32 layers x 8 heads x (256 elements of 2 bytes + a score of 4)
   Deployment d;

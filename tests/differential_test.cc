@@ -484,8 +484,10 @@ std::optional<std::string> fit_differs(const Setup& s) {
   if (!naive.knows_stages() || !naive.knows_layout()) return std::nullopt;
   Memory core = s.memory();
   constexpr double hair = 1e-12;
-  bool all_hold = true, one_is_full = core.max_sequences == 0;
-  i64 n = core.max_sequences / s.d.attention_dp, unbound = i64(8e18);
+  // What takes nothing a sequence has no bound; a billion must fit then, and a full room is not looked for.
+  bool unbounded = core.max_sequences > i64(8e18) / s.d.attention_dp;
+  bool all_hold = true, one_is_full = unbounded || core.max_sequences == 0;
+  i64 n = unbounded ? 1'000'000'000 : core.max_sequences / s.d.attention_dp;
   for (i64 stage = 0; stage < s.d.pp; ++stage) {
     std::vector<i64> layers = naive.layers_of(stage);
     double room = naive.room(naive.rank_weights(stage, layers).bytes());
@@ -495,12 +497,11 @@ std::optional<std::string> fit_differs(const Setup& s) {
     }
     double cut = naive.cut(room, layers);
     double slack = hair * (cut + 1e12);
-    all_hold &= n == 0 || core.max_sequences > unbound / s.d.attention_dp || naive.taken(layers, n) <= cut + slack;
+    all_hold &= n == 0 || naive.taken(layers, n) <= cut + slack;
     one_is_full |= naive.taken(layers, n + 1) > cut - slack;
   }
   if (!all_hold) return differs("sequences that do not fit", double(n), 0);
-  if (!one_is_full && core.max_sequences <= unbound / s.d.attention_dp)
-    return differs("one more would fit", double(n), double(n + 1));
+  if (!one_is_full) return differs("one more would fit", double(n), double(n + 1));
   if (core.fits != (core.max_sequences >= s.w.batch))
     return differs("fits", core.fits, core.max_sequences >= s.w.batch);
   return std::nullopt;

@@ -148,7 +148,8 @@ Allocation allocate(const std::vector<CacheType>& types, const Deployment& deplo
   Rank rank{types, deployment, workload, engine};
   Allocation a;
   room = larger(room, Bytes{});
-  if (rank.types.empty()) {
+  auto takes_nothing = [](const CacheType& t) { return t.per_token().value == 0 && t.constant().value == 0; };
+  if (std::all_of(types.begin(), types.end(), takes_nothing)) {
     a.max_sequences = i64(9e18);  // a stage without caches never binds
     return a;
   }
