@@ -10,7 +10,7 @@
 namespace kvroof {
 
 /// splitmix64 (Steele, Lea, Flood 2014): any seed does, and the same on every machine.
-i64 Choices::below(i64 n) {
+i64 Draws::below(i64 n) {
   if (drawing_) {
     std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
@@ -24,18 +24,18 @@ i64 Choices::below(i64 n) {
 
 namespace {
 
-const Format& any_format(Choices& c) {
+const Format& any_format(Draws& c) {
   std::span<const Format> all = formats();
   return all[std::size_t(c.below(i64(all.size())))];
 }
 
-Heads heads(Choices& c) {
+Heads heads(Draws& c) {
   i64 kv = c.of<i64>({1, 2, 4, 8, 3, 12, 32}), group = c.of<i64>({1, 2, 8, 4, 7});
   i64 dim = c.of<i64>({1, 64, 128, 80, 256, 192});
   return {kv * group, kv, dim, c.rarely(4) ? c.of<i64>({2, 128, 96}) : dim};
 }
 
-LatentAttention latent(Choices& c) {
+LatentAttention latent(Draws& c) {
   LatentAttention a;
   a.query_heads = c.of<i64>({1, 8, 16, 128, 6});
   a.kv_lora_rank = c.of<i64>({1, 512, 256});
@@ -48,12 +48,12 @@ LatentAttention latent(Choices& c) {
   return a;
 }
 
-RecurrentState state(Choices& c) {
+RecurrentState state(Draws& c) {
   i64 n = c.of<i64>({1, 8, 32, 48});
   return {n * c.of<i64>({0, 1, 384}), n * c.of<i64>({1, 0, 16384}), n, c.of<i64>({0, 1, 12'345'678})};
 }
 
-Attention attention(Choices& c) {
+Attention attention(Draws& c) {
   switch (c.below(8)) {
     case 1: return SlidingAttention{heads(c), c.of<i64>({1, 4096, 1024, 128})};
     case 2: return latent(c);
@@ -65,7 +65,7 @@ Attention attention(Choices& c) {
   }
 }
 
-FeedForward feed_forward(Choices& c) {
+FeedForward feed_forward(Draws& c) {
   i64 matrices = c.of<i64>({3, 2});
   switch (c.below(4)) {
     case 0: return DenseFeedForward{c.of<i64>({1, 14336, 11008, 4097}), matrices, c.rarely(4)};
@@ -85,7 +85,7 @@ FeedForward feed_forward(Choices& c) {
   return moe;
 }
 
-LayerGroup layer_group(Choices& c) {
+LayerGroup layer_group(Draws& c) {
   LayerGroup g;
   g.count = 1 + c.of<i64>({0, 1, 4, 31, 79}) + c.below(2);
   g.attention = attention(c);
@@ -104,7 +104,7 @@ LayerGroup layer_group(Choices& c) {
   return g;
 }
 
-Model model(Choices& c) {
+Model model(Draws& c) {
   Model m;
   m.id = m.name = "random";
   m.hidden = c.of<i64>({1, 4096, 2048, 5120, 8192, 2880});
@@ -125,7 +125,7 @@ Model model(Choices& c) {
 }
 
 /// Tiers fastest first, as a device must list them.
-Device device(Choices& c) {
+Device device(Draws& c) {
   Device d;
   d.id = d.name = "random";
   Bandwidth bandwidth{c.of({1e12, 3.35e12, 8e12, 936e9, 1e9})};
@@ -157,7 +157,7 @@ Device device(Choices& c) {
 }
 
 /// Layouts by the rules that physics.md states; constants of real engines are in hardware.yaml.
-Engine engine(Choices& c) {
+Engine engine(Draws& c) {
   Engine e;
   e.id = e.name = "random";
   e.layout = c.of({Layout::exact, Layout::paged, Layout::paged_up, Layout::cells, Layout::token_pool});
@@ -171,7 +171,7 @@ Engine engine(Choices& c) {
   return e;
 }
 
-Deployment deployment(Choices& c) {
+Deployment deployment(Draws& c) {
   Deployment d;
   d.tp = c.of<i64>({1, 1, 2, 4, 8, 16, 3, 6});
   d.pp = c.of<i64>({1, 1, 1, 2, 3, 4, 7});
@@ -191,7 +191,7 @@ Deployment deployment(Choices& c) {
   return d;
 }
 
-Workload workload(Choices& c) {
+Workload workload(Draws& c) {
   Workload w;
   w.context = 1 + c.of<i64>({0, 1, 15, 4095, 8191, 131071, 999'999}) + c.below(2);
   w.batch = c.of<i64>({1, 2, 7, 16, 64, 256, 100'000});
@@ -212,7 +212,7 @@ std::string of(const Deployment& d) {
 
 }  // namespace
 
-Setup random_setup(Choices& c) {
+Setup random_setup(Draws& c) {
   Model m = model(c);
   Workload w = workload(c);
   Deployment d = deployment(c);
@@ -232,7 +232,7 @@ bool is_valid(const Setup& s) { return problems(s.device).empty() && s.possible(
 
 /// Why the spec made of these numbers is a counterexample.
 std::optional<std::string> failure(const Property& property, const std::vector<i64>& taken) {
-  Choices c(taken);
+  Draws c(taken);
   Setup s = random_setup(c);
   return is_valid(s) ? property(s) : std::nullopt;
 }
@@ -260,7 +260,7 @@ Held hold(const Property& property, i64 count, std::uint64_t seed) {
   if (const char* asked = std::getenv("KVROOF_SPECS")) count = std::atoll(asked);
   Held o;
   while (o.checked < count) {
-    Choices c(seed++);
+    Draws c(seed++);
     Setup s = random_setup(c);
     if (!is_valid(s)) {
       ++o.refused;
@@ -269,7 +269,7 @@ Held hold(const Property& property, i64 count, std::uint64_t seed) {
     ++o.checked;
     if (!property(s)) continue;
     std::vector<i64> least = shrunk(property, c.taken());
-    Choices again(least);
+    Draws again(least);
     o.counterexample = *failure(property, least) + "\n" + in_words(random_setup(again));
     return o;
   }

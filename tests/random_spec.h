@@ -15,10 +15,10 @@
 namespace kvroof {
 
 /// Answers to the generator's questions: recorded while drawn, replayed while shrinking (0 beyond their end).
-class Choices {
+class Draws {
  public:
-  explicit Choices(std::uint64_t seed) : state_(seed), drawing_(true) {}
-  explicit Choices(std::vector<i64> taken) : taken_(std::move(taken)) {}
+  explicit Draws(std::uint64_t seed) : state_(seed), drawing_(true) {}
+  explicit Draws(std::vector<i64> taken) : taken_(std::move(taken)) {}
 
   /// A number below `n`.
   i64 below(i64 n);
@@ -39,7 +39,7 @@ class Choices {
 };
 
 /// Random but not checked: problems() of it may not be empty.
-Setup random_setup(Choices& choices);
+Setup random_setup(Draws& draws);
 
 /// What a property has to say against a spec; nothing where it holds.
 using Property = std::function<std::optional<std::string>(const Setup&)>;

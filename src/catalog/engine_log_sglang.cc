@@ -103,7 +103,7 @@ void no_memory(EngineLog& log, Text line, Text) {
 
 // ---- TensorRT-LLM --------------------------------------------------------------------------------------
 
-void version(EngineLog& log, Text, Text rest) {
+void trtllm_version(EngineLog& log, Text, Text rest) {
   if (!rest.empty() && rest[0] == ' ') rest.remove_prefix(1);
   keep(log.version, rest.substr(0, rest.find_first_of(" ,\r")));
 }
@@ -185,8 +185,8 @@ constexpr LogWording sglang_table[] = {
 
 constexpr auto trtllm = LogEngine::trtllm;
 constexpr LogWording trtllm_table[] = {
-    {trtllm, "TensorRT-LLM version:", version},
-    {trtllm, "[TensorRT-LLM][INFO] Engine version", version},
+    {trtllm, "TensorRT-LLM version:", trtllm_version},
+    {trtllm, "[TensorRT-LLM][INFO] Engine version", trtllm_version},
     {trtllm, "[TRT-LLM]", llm_arguments},
     {trtllm, "[TensorRT-LLM][INFO]", llm_arguments},
     {LogEngine::none, "mem_fraction", fraction},

@@ -94,7 +94,7 @@ void usable(EngineLog& log, Text, Text rest) {
   keep(log.requested, size_at(equals));
 }
 
-void fraction(EngineLog& log, Text, Text rest) { keep_share(log.arguments.memory_fraction, rest); }
+void utilization(EngineLog& log, Text, Text rest) { keep_share(log.arguments.memory_fraction, rest); }
 
 /// V1: `Requested memory: 0.950000 (util), 75.23 GiB`, and the worker's own `requested memory: 75.23GiB`.
 void requested(EngineLog& log, Text, Text rest) {
@@ -188,14 +188,14 @@ void context_too_long(EngineLog& log, Text line, Text rest) {
 
 void out_of_memory(EngineLog& log, Text line, Text) { read_out_of_memory(log, line); }
 
-void device(EngineLog& log, Text, Text rest) {
+void gpu(EngineLog& log, Text, Text rest) {
   std::size_t at = rest.find("NVIDIA");
   if (at > 8) return;  // or not there at all
   keep(log.device, rest.substr(at, std::min<std::size_t>(rest.find_first_of("(,", at), at + 64) - at));
 }
 
 constexpr auto vllm = LogEngine::vllm;
-constexpr LogWording wordings[] = {
+constexpr LogWording vllm_table[] = {
     {vllm, "non-default args:", start},
     {vllm, "LLM engine (v", engine_config},
     {vllm, "Starting to load model", loaded_model},
@@ -207,7 +207,7 @@ constexpr LogWording wordings[] = {
     {LogEngine::none, "max_num_batched_tokens to ", batched_tokens},
     {vllm, "total_gpu_memory", usable},
     {vllm, "the current vLLM instance can use ", requested},
-    {vllm, "gpu_memory_utilization   ", fraction},
+    {vllm, "gpu_memory_utilization   ", utilization},
     {LogEngine::none, "total_memory=", total},
     {vllm, "Free memory on device", free_memory},
     {vllm, "worker requested memory", requested},
@@ -237,11 +237,11 @@ constexpr LogWording wordings[] = {
     {vllm, "with the models's max seq len", context_too_long},
     {vllm, "with the model's max seq len", context_too_long},
     {LogEngine::none, "out of memory", out_of_memory},
-    {LogEngine::none, "GPU 0:", device},
+    {LogEngine::none, "GPU 0:", gpu},
 };
 
 }  // namespace
 
-std::span<const LogWording> vllm_wordings() { return wordings; }
+std::span<const LogWording> vllm_wordings() { return vllm_table; }
 
 }  // namespace kvroof

@@ -3,7 +3,7 @@
 namespace kvroof {
 namespace {
 
-constexpr Meaning table[] = {
+constexpr Meaning of_fields[] = {
     // of every entry
     {"name", "as people say it"},
     {"aliases", "other names, compared without regard to case; each belongs to one entry"},
@@ -226,11 +226,11 @@ bool ends(std::string_view path, std::string_view row) {
 
 }  // namespace
 
-std::span<const Meaning> meanings() { return table; }
+std::span<const Meaning> meanings() { return of_fields; }
 
 std::string_view meaning_of(std::string_view path) {
   const Meaning* longest = nullptr;
-  for (const Meaning& m : table)
+  for (const Meaning& m : of_fields)
     if (ends(path, m.path) && (!longest || m.path.size() > longest->path.size())) longest = &m;
   return longest ? longest->what : std::string_view();
 }

@@ -23,7 +23,7 @@ std::string scalar(const YAML::Node& node) { return node.IsScalar() ? node.Scala
 
 bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
 
-std::string quoted(const std::string& text) {
+std::string as_given(const std::string& text) {
   return "'" + (text.size() > 60 ? text.substr(0, 57) + "..." : text) + "'";
 }
 
@@ -47,7 +47,7 @@ class RepeatedKeys {
   void given(const YAML::Node& key, std::map<std::string, Place>& seen) {
     auto [first, fresh] = seen.try_emplace(key.Scalar(), key.Mark());
     if (!fresh)
-      source_.problem(key.Mark(), "key " + quoted(key.Scalar()) + " is given already on line " +
+      source_.problem(key.Mark(), "key " + as_given(key.Scalar()) + " is given already on line " +
                                       std::to_string(source_.line_of(first->second)));
   }
 
@@ -116,7 +116,7 @@ std::optional<double> ValueReader::number(const YAML::Node& node, const char* ex
   std::optional<double> found = parse_decimal(text, &rest);
   bool plain = rest.empty() && !is_quoted(node);
   if (found && (plain || (!unit.empty() && rest == unit))) return found;
-  source_.problem(node.Mark(), std::string("expected ") + expected + ", got " + quoted(text) +
+  source_.problem(node.Mark(), std::string("expected ") + expected + ", got " + as_given(text) +
                                    (is_quoted(node) ? " in quotes" : ""));
   return std::nullopt;
 }
@@ -124,7 +124,7 @@ std::optional<double> ValueReader::number(const YAML::Node& node, const char* ex
 void ValueReader::read(const YAML::Node& node, i64& value) {
   std::optional<double> found = number(node, "a whole number");
   if (found && (*found != std::floor(*found) || *found > 9007199254740992.0))
-    source_.problem(node.Mark(), "expected a whole number, got " + quoted(scalar(node)));
+    source_.problem(node.Mark(), "expected a whole number, got " + as_given(scalar(node)));
   else if (found)
     value = i64(*found);
 }
@@ -140,7 +140,7 @@ void ValueReader::read(const YAML::Node& node, Watts& value) {
 void ValueReader::read(const YAML::Node& node, bool& value) {
   std::string text = scalar(node);
   if (is_quoted(node) || (text != "true" && text != "false"))
-    return source_.problem(node.Mark(), "expected true or false, got " + quoted(text));
+    return source_.problem(node.Mark(), "expected true or false, got " + as_given(text));
   value = text == "true";
 }
 
@@ -158,7 +158,7 @@ void ValueReader::read(const YAML::Node& node, Format& value) {
   std::vector<std::string> names;
   for (const Format& f : formats()) names.emplace_back(f.name);
   std::optional<std::string> near = nearest(text, names);
-  source_.problem(node.Mark(), "unknown number format " + quoted(text), near ? "did you mean '" + *near + "'?" : "");
+  source_.problem(node.Mark(), "unknown number format " + as_given(text), near ? "did you mean '" + *near + "'?" : "");
 }
 
 template <class Enum>
@@ -172,7 +172,7 @@ void ValueReader::read_name(const YAML::Node& node, Enum& value) {
     }
     list += (index++ ? ", " : "") + std::string(name);
   }
-  source_.problem(node.Mark(), "unknown value " + quoted(text), "expected one of " + list);
+  source_.problem(node.Mark(), "unknown value " + as_given(text), "expected one of " + list);
 }
 
 void ValueReader::read(const YAML::Node& node, Confidence& value) { read_name(node, value); }
@@ -189,7 +189,7 @@ void ValueReader::read(const YAML::Node& node, Overlap& value) {
   else if (hidden && rest.empty())
     value.hidden = *hidden;
   else
-    source_.problem(node.Mark(), "unknown value " + quoted(text),
+    source_.problem(node.Mark(), "unknown value " + as_given(text),
                     "expected max, sum, or the share of the shorter time that is hidden, such as 0.6");
 }
 
@@ -224,7 +224,7 @@ void ValueReader::read(const YAML::Node& node, Attention& value) {
   };
   [&]<class... Kinds>(std::variant<Kinds...>*) { (try_kind(Kinds{}), ...); }(static_cast<Attention*>(nullptr));
   if (!found)
-    source_.problem(node["kind"].Mark(), "unknown attention kind " + quoted(kind), "expected one of " + known);
+    source_.problem(node["kind"].Mark(), "unknown attention kind " + as_given(kind), "expected one of " + known);
 }
 
 void ValueReader::read(const YAML::Node& node, FeedForward& value) {
@@ -248,7 +248,7 @@ void ValueReader::read(const YAML::Node& node, FeedForward& value) {
     reader.finish();
     value = moe;
   } else {
-    source_.problem(node["kind"].Mark(), "unknown feed-forward kind " + quoted(kind),
+    source_.problem(node["kind"].Mark(), "unknown feed-forward kind " + as_given(kind),
                     "expected one of gated, plain, moe, none");
   }
 }
@@ -262,7 +262,7 @@ std::optional<double> ValueReader::quantity(const YAML::Node& node, Dimension di
 std::optional<int> ValueReader::arithmetic(const YAML::Node& key) {
   for (int a = 0; a < 7; ++a)
     if (name_of(Arithmetic(a)) == scalar(key)) return a;
-  source_.problem(key.Mark(), "unknown arithmetic " + quoted(scalar(key)),
+  source_.problem(key.Mark(), "unknown arithmetic " + as_given(scalar(key)),
                   "expected one of fp32, tf32, fp16, bf16, fp8, int8, fp4");
   return std::nullopt;
 }

@@ -11,10 +11,6 @@ namespace {
 
 constexpr double most_values = 1 << 20;  // of one range
 
-[[noreturn]] void fail(const std::string& option, const std::string& error) {
-  throw InputError{option + ": " + error + "\n"};
-}
-
 using Place = std::string& (*)(SetupOptions&);
 
 struct AxisRule {

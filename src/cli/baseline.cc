@@ -51,13 +51,13 @@ Json object_of(const std::map<std::string, Json>& records) {
   return out;
 }
 
-[[noreturn]] void fail(const std::string& path, const std::string& what) {
+[[noreturn]] void refuse(const std::string& path, const std::string& what) {
   throw InputError{path + ": " + what + "\n  'kvroof check SCENARIOS --update' writes it anew\n"};
 }
 
 std::string read_text(const std::string& path) {
   std::error_code error;
-  if (!fs::exists(path, error)) fail(path, "there is no baseline yet");
+  if (!fs::exists(path, error)) refuse(path, "there is no baseline yet");
   return read_text_file(path, "a baseline");
 }
 
@@ -85,21 +85,21 @@ Json parse(const std::string& path, const std::string& text) {
         1 + std::size_t(std::count(text.begin(), text.begin() + i64(std::min(text.size(), e.byte)), '\n'));
     std::string_view start(text);
     bool conflict = start.find("\n<<<<<<< ") != start.npos || start.rfind("<<<<<<< ", 0) == 0;
-    fail(fmt::format("{}:{}", path, line), text.empty()           ? "is empty"
-                                           : conflict             ? "holds the marks of a merge conflict"
-                                           : e.byte > text.size() ? "ends in the middle; it was cut off"
-                                                                  : "is not valid JSON");
+    refuse(fmt::format("{}:{}", path, line), text.empty()           ? "is empty"
+                                             : conflict             ? "holds the marks of a merge conflict"
+                                             : e.byte > text.size() ? "ends in the middle; it was cut off"
+                                                                    : "is not valid JSON");
   }
 }
 
 void check_schema(const std::string& path, const Json& root) {
   if (!root.is_object() || !root.contains("schema_version") || !root.contains("command") || root["command"] != "check")
-    fail(path, "is not a baseline of 'kvroof check'");
-  if (!root["schema_version"].is_number_integer()) fail(path, "schema_version is not a number");
+    refuse(path, "is not a baseline of 'kvroof check'");
+  if (!root["schema_version"].is_number_integer()) refuse(path, "schema_version is not a number");
   i64 found = root["schema_version"];
   if (found > schema)
-    fail(path, fmt::format("has schema_version {}, this kvroof reads {}; a newer kvroof wrote it", found, schema));
-  if (found < schema) fail(path, fmt::format("has schema_version {}, this kvroof reads {}", found, schema));
+    refuse(path, fmt::format("has schema_version {}, this kvroof reads {}; a newer kvroof wrote it", found, schema));
+  if (found < schema) refuse(path, fmt::format("has schema_version {}, this kvroof reads {}", found, schema));
 }
 
 Figures figures_of(const Json& json) {
@@ -133,7 +133,7 @@ Answers answers_of(const std::string& path, const Json& root) {
     Json content = json;
     content.erase("digest");
     if (json.at("digest") != digest_of(content.dump() + inputs(a)))
-      fail(path, "scenario '" + name + "' or what it rests on was edited by hand (its digest says so)");
+      refuse(path, "scenario '" + name + "' or what it rests on was edited by hand (its digest says so)");
     all.by_name.emplace(name, a);
   }
   return all;
@@ -159,7 +159,7 @@ Answers read_baseline(const std::string& path) {
   check_schema(path, root);
   try {
     return answers_of(path, root);
-  } catch (const Json::exception& e) { fail(path, std::string("is not a baseline's content: ") + e.what()); }
+  } catch (const Json::exception& e) { refuse(path, std::string("is not a baseline's content: ") + e.what()); }
 }
 
 void write_baseline(const std::string& path, const Answers& answers) {

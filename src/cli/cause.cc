@@ -12,7 +12,7 @@ namespace {
 using Path = std::vector<std::string>;
 
 /// Something that differs, as edits of the older inputs; null takes a key away.
-struct Difference {
+struct Edit {
   std::string subject;  ///< the entry or file whose field it is; empty when the field says all
   std::string field;
   Cause cause;  ///< `what` is put together at the end
@@ -80,21 +80,21 @@ void apply(Json& inputs, const Path& path, const Json& value) {
 }
 
 /// Collects what differs between the inputs of one scenario.
-struct Differences {
+struct Edits {
   const Scenario& scenario;
   const CauseContext& context;
   const Json &before, &now;
-  std::vector<Difference> found = {};
+  std::vector<Edit> found = {};
   bool engine_moves = before["engine"].value("id", "") != now["engine"].value("id", "");
   bool range_moves = before["range"]["basis"] != now["range"]["basis"];
 
-  void whole(Difference& difference, const char* section) {
-    difference.edits.push_back({{section}, now.contains(section) ? now[section] : Json()});
+  void whole(Edit& change, const char* section) {
+    change.edits.push_back({{section}, now.contains(section) ? now[section] : Json()});
   }
-  void engine_with(Difference& d) {
+  void engine_with(Edit& d) {
     if (std::exchange(engine_moves, false)) whole(d, "engine");
   }
-  void range_with(Difference& d) {
+  void range_with(Edit& d) {
     if (std::exchange(range_moves, false)) whole(d, "range");
   }
 
@@ -117,11 +117,11 @@ struct Differences {
     for (const Leaf& leaf : leaves("options")) {
       const std::string& key = leaf.path[1];
       auto line = scenario.option_lines.find(key);
-      Difference d{"",
-                   fmt::format("{} of '{}'", key, scenario.name),
-                   {context.file.path, line == scenario.option_lines.end() ? scenario.line : line->second, "",
-                    value_text(leaf.before), value_text(leaf.now)},
-                   {{leaf.path, leaf.now}}};
+      Edit d{"",
+             fmt::format("{} of '{}'", key, scenario.name),
+             {context.file.path, line == scenario.option_lines.end() ? scenario.line : line->second, "",
+              value_text(leaf.before), value_text(leaf.now)},
+             {{leaf.path, leaf.now}}};
       bool other_device = key == "hardware" && renamed("hardware");
       if (key == "model" && renamed("model")) whole(d, "model");
       if (key == "draft" && renamed("draft")) whole(d, "draft");
@@ -146,10 +146,10 @@ struct Differences {
         found[*of_class].edits.emplace_back(leaf.path, leaf.now);
         continue;
       }
-      Difference d{place.entry.empty() ? name : place.entry,
-                   written(field),
-                   {place.file, place.line + 1, "", value_text(leaf.before), value_text(leaf.now)},
-                   {{leaf.path, leaf.now}}};
+      Edit d{place.entry.empty() ? name : place.entry,
+             written(field),
+             {place.file, place.line + 1, "", value_text(leaf.before), value_text(leaf.now)},
+             {{leaf.path, leaf.now}}};
       bool is_class = names_class(leaf);
       if (is_class) of_class = found.size();
       if (is_class && before["options"].value("engine", "").empty()) engine_with(d);
@@ -170,7 +170,7 @@ struct Differences {
   void device() {
     std::string name = now["options"].value("hardware", "");
     if (renamed("hardware")) return;
-    std::optional<DeviceFile> file;  // read for a difference alone
+    std::optional<DeviceFile> file;  // read for a change alone
     spec("device", name, [&](const Path& field) {
       if (!is_device_file(name)) return context.catalog.locate("devices", name, field);
       if (!file) file = device_file(beside(context.file.path, name), context.catalog);
@@ -191,29 +191,28 @@ struct Differences {
     device();
     entry("engine", "engines", "id");
     entry("range", "ranges", "basis");
-    Difference rest{
-        "", "usual engine", {"", 0, "", before["engine"].value("id", ""), now["engine"].value("id", "")}, {}};
+    Edit rest{"", "usual engine", {"", 0, "", before["engine"].value("id", ""), now["engine"].value("id", "")}, {}};
     engine_with(rest), range_with(rest);
     if (!rest.edits.empty()) found.push_back(rest);
-    for (Difference& d : found) d.cause.what = d.subject.empty() ? d.field : d.subject + " " + d.field;
+    for (Edit& d : found) d.cause.what = d.subject.empty() ? d.field : d.subject + " " + d.field;
   }
 };
 
-const std::string& part_of(const Difference& d) { return d.edits[0].first[0]; }
+const std::string& part_of(const Edit& d) { return d.edits[0].first[0]; }
 
-/// The marked differences of each part become one: half of a new shape means nothing alone.
-std::vector<Difference> joined(const std::vector<Difference>& differences, const std::vector<bool>& marked) {
-  std::vector<Difference> out;
+/// The marked changes of each part become one: half of a new shape means nothing alone.
+std::vector<Edit> joined(const std::vector<Edit>& changes, const std::vector<bool>& marked) {
+  std::vector<Edit> out;
   std::map<std::string, std::size_t> first;
-  for (std::size_t i = 0; i < differences.size(); ++i) {
-    const Difference& d = differences[i];
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const Edit& d = changes[i];
     auto at = marked[i] ? first.find(part_of(d)) : first.end();
     if (at == first.end()) {
       if (marked[i]) first[part_of(d)] = out.size();
       out.push_back(d);
       continue;
     }
-    Difference& whole = out[at->second];
+    Edit& whole = out[at->second];
     whole.field += ", " + d.field;
     whole.cause.what += ", " + d.field;  // the subject is said once
     whole.cause.before += ", " + d.cause.before;
@@ -223,14 +222,13 @@ std::vector<Difference> joined(const std::vector<Difference>& differences, const
   return out;
 }
 
-std::vector<Difference> differences_of(const Scenario& scenario, const Json& before, const Json& now,
-                                       const CauseContext& context) {
-  Differences differences{scenario, context, before, now};
-  differences.collect();
-  return std::move(differences.found);
+std::vector<Edit> edits_of(const Scenario& scenario, const Json& before, const Json& now, const CauseContext& context) {
+  Edits changes{scenario, context, before, now};
+  changes.collect();
+  return std::move(changes.found);
 }
 
-std::optional<Figures> tried(const Json& inputs, const Difference& d, Replay& replay) {
+std::optional<Figures> tried(const Json& inputs, const Edit& d, Replay& replay) {
   Json changed = inputs;
   for (const auto& [path, value] : d.edits) apply(changed, path, value);
   try {
@@ -238,28 +236,27 @@ std::optional<Figures> tried(const Json& inputs, const Difference& d, Replay& re
   } catch (const InputError&) { return std::nullopt; }
 }
 
-/// What each difference alone makes of the old inputs; a single one makes the new answer.
-std::vector<std::optional<Figures>> each_alone(const std::vector<Difference>& differences, const Json& before,
-                                               const Figures& now, Replay& replay) {
+/// What each change alone makes of the old inputs; a single one makes the new answer.
+std::vector<std::optional<Figures>> each_alone(const std::vector<Edit>& changes, const Json& before, const Figures& now,
+                                               Replay& replay) {
   std::vector<std::optional<Figures>> found;
-  for (const Difference& d : differences) found.push_back(differences.size() == 1 ? now : tried(before, d, replay));
+  for (const Edit& d : changes) found.push_back(changes.size() == 1 ? now : tried(before, d, replay));
   return found;
 }
 
-std::vector<bool> those_that_fail(const std::vector<Difference>&, const std::vector<std::optional<Figures>>& alone) {
+std::vector<bool> those_that_fail(const std::vector<Edit>&, const std::vector<std::optional<Figures>>& alone) {
   std::vector<bool> marked;
   for (const std::optional<Figures>& figures : alone) marked.push_back(!figures);
   return marked;
 }
 
-/// All of a part where one difference fails alone: what it needs is one of the others.
-std::vector<bool> parts_that_fail(const std::vector<Difference>& differences,
-                                  const std::vector<std::optional<Figures>>& alone) {
+/// All of a part where one change fails alone: what it needs is one of the others.
+std::vector<bool> parts_that_fail(const std::vector<Edit>& changes, const std::vector<std::optional<Figures>>& alone) {
   std::set<std::string> failing;
   for (std::size_t i = 0; i < alone.size(); ++i)
-    if (!alone[i]) failing.insert(part_of(differences[i]));
+    if (!alone[i]) failing.insert(part_of(changes[i]));
   std::vector<bool> marked;
-  for (const Difference& d : differences) marked.push_back(failing.count(part_of(d)) > 0);
+  for (const Edit& d : changes) marked.push_back(failing.count(part_of(d)) > 0);
   return marked;
 }
 
@@ -289,8 +286,8 @@ void put_down(const Figures& from, const Figures& to, const Cause& cause, std::v
     }
 }
 
-/// The edits that take a difference back.
-Difference taken_back(Difference d, const Json& before) {
+/// The edits that take a change back.
+Edit taken_back(Edit d, const Json& before) {
   for (auto& [path, value] : d.edits) {
     Json old = before;
     for (const std::string& key : path) {
@@ -303,11 +300,11 @@ Difference taken_back(Difference d, const Json& before) {
 }
 
 /// What only shows beside another: names those without which the new answer would be another.
-void add_partners(const std::vector<Difference>& found, const Json& before, const Json& now, const Figures& is,
+void add_partners(const std::vector<Edit>& found, const Json& before, const Json& now, const Figures& is,
                   Replay& replay, std::vector<Cause>& causes, std::vector<Attribution>& moved) {
   auto unexplained = [](const Attribution& m) { return m.together != 0; };
   if (found.size() < 2 || std::none_of(moved.begin(), moved.end(), unexplained)) return;
-  for (const Difference& d : found) {
+  for (const Edit& d : found) {
     std::optional<Figures> without = tried(now, taken_back(d, before), replay);
     for (std::size_t m = 0; m < moved.size(); ++m) {
       if (!unexplained(moved[m]) || (without && !differs(judged()[m], (*without)[m], is[m]))) continue;
@@ -354,7 +351,7 @@ std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& all_
     put_down(start, *replayed, itself, causes, moved);
     start = *replayed;
   }
-  std::vector<Difference> found = differences_of(scenario, before, now, context);
+  std::vector<Edit> found = edits_of(scenario, before, now, context);
   std::vector<std::optional<Figures>> alone = each_alone(found, before, is.figures, replay);
   for (auto marks : {those_that_fail, parts_that_fail}) {
     std::vector<bool> marked = marks(found, alone);
@@ -369,7 +366,7 @@ std::vector<Attribution> causes_of(const Scenario& scenario, const Answers& all_
     if (!moved[m].effects.empty() || !differs(judged()[m], was.figures[m], is.figures[m])) continue;
     // Nothing moves it alone: all of them, together; and kvroof, if it no longer reads what was recorded.
     if (!replayed) moved[m].effects.push_back({index_of(causes, itself), {}});
-    for (const Difference& d : found) moved[m].effects.push_back({index_of(causes, d.cause), {}});
+    for (const Edit& d : found) moved[m].effects.push_back({index_of(causes, d.cause), {}});
   }
   if (replayed) add_partners(found, before, now, is.figures, replay, causes, moved);
   return moved;
@@ -379,14 +376,14 @@ std::vector<Effect> causes_of_loss(const Scenario& scenario, const Answers& all_
                                    const CauseContext& context, Replay& replay, std::vector<Cause>& causes) {
   Json before = all_before.inputs_of(all_before.by_name.at(scenario.name));
   Json now = all_now.inputs_of(all_now.by_name.at(scenario.name));
-  std::vector<Difference> found = differences_of(scenario, before, now, context);
+  std::vector<Edit> found = edits_of(scenario, before, now, context);
   std::vector<Effect> fatal;
-  for (const Difference& d : found) {
+  for (const Edit& d : found) {
     bool stops = found.size() == 1 || !tried(before, d, replay);
     if (stops) fatal.push_back({index_of(causes, d.cause), {}});
   }
   if (!fatal.empty()) return fatal;
-  for (const Difference& d : found) fatal.push_back({index_of(causes, d.cause), {}});  // none of them alone
+  for (const Edit& d : found) fatal.push_back({index_of(causes, d.cause), {}});  // none of them alone
   return fatal;
 }
 

@@ -99,7 +99,7 @@ ScenarioCheck check_of_gone(const std::string& name, int line, const Figures& be
 }
 
 /// Compares what two sides answer, scenario by scenario.
-struct Comparison {
+struct Sides {
   const Answers &before, &now;
   const CauseContext& context;
   Check check;
@@ -182,10 +182,10 @@ const char* name_of(Finding outcome) {
 }
 
 Check compare(const Answers& before, const Answers& now, const CauseContext& context, const std::string& against) {
-  Comparison comparison{before, now, context, {context.file.path, against, {}, {}}};
-  for (const Scenario& s : context.file.scenarios) comparison.scenario(s);
-  comparison.unanswered.throw_if_any();
-  Check& check = comparison.check;
+  Sides sides{before, now, context, {context.file.path, against, {}, {}}};
+  for (const Scenario& s : context.file.scenarios) sides.scenario(s);
+  sides.unanswered.throw_if_any();
+  Check& check = sides.check;
   for (const auto& [name, answer] : before.by_name)
     if (!now.by_name.count(name))
       check.scenarios.push_back(check_of_gone(name, 0, answer.figures, "not in " + context.file.path + " any more"));

@@ -44,12 +44,6 @@ std::string property_of(const std::string& text) {
   return replaced(text, {{'%', "%25"}, {'\r', "%0D"}, {'\n', "%0A"}, {':', "%3A"}, {',', "%2C"}});
 }
 
-std::string joined(const std::vector<std::string>& lines) {
-  std::string out;
-  for (const std::string& line : lines) out += (out.empty() ? "" : "\n") + line;
-  return out;
-}
-
 /// The first cause that stands in a file, else the scenario itself.
 std::pair<std::string, int> place_of(const ScenarioCheck& s, const Check& check) {
   for (const MetricCheck& m : s.metrics)
@@ -66,7 +60,7 @@ std::string annotation(const char* kind, const ScenarioCheck& s, const Check& ch
   auto [file, line] = place_of(s, check);
   std::string place = "file=" + property_of(file) + (line > 0 ? fmt::format(",line={}", line) : "");
   return fmt::format("::{} {},title={}::{}\n", kind, place, property_of(s.name),
-                     message_of(joined(sentences_of(s, check))));
+                     message_of(fmt::format("{}", fmt::join(sentences_of(s, check), "\n"))));
 }
 
 }  // namespace
@@ -82,9 +76,10 @@ std::string check_junit(const Check& check) {
     } else if (fails(s.outcome)) {
       ++failures;
       cases += fmt::format(">\n      <failure message=\"{}\" type=\"{}\">{}</failure>\n    </testcase>\n",
-                           xml(lines[0]), name_of(s.outcome), xml(joined(lines)));
+                           xml(lines[0]), name_of(s.outcome), xml(fmt::format("{}", fmt::join(lines, "\n"))));
     } else {
-      cases += fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n", xml(joined(lines)));
+      cases += fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n",
+                           xml(fmt::format("{}", fmt::join(lines, "\n"))));
     }
   }
   std::string counts =

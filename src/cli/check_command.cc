@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t rows_shown = 20;
+constexpr std::size_t scenarios_shown = 20;
 
 struct CheckCommand {
   OutputOptions output;
@@ -34,7 +34,7 @@ struct CheckFormat {
 };
 
 std::string as_document(const Check& check, const CheckCommand& o, OutputFormat format) {
-  return render(check_page(check, o.all ? all_rows : rows_shown), format, style_of(o.output));
+  return render(check_page(check, o.all ? all_rows : scenarios_shown), format, style_of(o.output));
 }
 
 constexpr CheckFormat formats_of_check[] = {

@@ -17,12 +17,10 @@ namespace {
 using Commands = std::vector<CommandLine>;
 
 std::string joined(const std::vector<std::string>& words, const char* between = " ") {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
-  return out;
+  return fmt::format("{}", fmt::join(words, between));
 }
 
-std::vector<std::string> names_of(const Commands& commands) {
+std::vector<std::string> command_names(const Commands& commands) {
   std::vector<std::string> names;
   for (const CommandLine& c : commands) names.push_back(c.name);
   return names;
@@ -111,7 +109,7 @@ _kvroof() {{
 }}
 complete -F _kvroof kvroof
 )",
-                     cases.options, single_quoted(joined(names_of(commands))), cases.values);
+                     cases.options, single_quoted(joined(command_names(commands))), cases.values);
 }
 
 // ---- zsh -----------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
 // `kvroof config`: the settings in force and where each came from.
+#include <fmt/format.h>
+
 #include <memory>
 
 #include "cli/commands.h"
@@ -7,12 +9,6 @@
 
 namespace kvroof {
 namespace {
-
-std::string joined(const std::vector<std::string>& values) {
-  std::string out;
-  for (const std::string& value : values) out += (out.empty() ? "" : ", ") + value;
-  return out;
-}
 
 /// Of several settings of one key the first stands; the others are what it hides.
 Document page_of(const std::vector<Setting>& settings) {
@@ -27,9 +23,11 @@ Document page_of(const std::vector<Setting>& settings) {
     std::vector<std::string> over;
     for (std::size_t k = i + 1; k < settings.size(); ++k)
       if (same(settings[k])) over.push_back(settings[k].from);
+    std::string values = fmt::format("{}", fmt::join(s.values, ", ")),
+                hidden = fmt::format("{}", fmt::join(over, ", "));
     std::string of = s.command.empty() ? "all" : s.command;
-    table.rows.push_back({s.key, of, joined(s.values), s.from, joined(over)});
-    doc.csv.rows.push_back({s.command, s.key, joined(s.values), s.from, joined(over)});
+    table.rows.push_back({s.key, of, values, s.from, hidden});
+    doc.csv.rows.push_back({s.command, s.key, values, s.from, hidden});
     doc.json["settings"].push_back(
         {{"command", s.command}, {"key", s.key}, {"values", s.values}, {"from", s.from}, {"over", over}});
   }

@@ -131,7 +131,7 @@ std::string plain(double value) {  // without commas between thousands
   return text;
 }
 std::string microseconds(Seconds s) { return plain(s.value * 1e6) + " us"; }
-std::string rate_of(Bandwidth b) { return plain(b.value / 1e9) + " GB/s"; }
+std::string gigabytes(Bandwidth b) { return plain(b.value / 1e9) + " GB/s"; }
 std::string quoted(const std::string& text) {
   return text.find_first_of(",:{}[]()'\"# ") == text.npos ? text : "\"" + text + "\"";
 }
@@ -153,8 +153,8 @@ std::string line_of(const TimedLinear& k) {
 std::string line_of(const TimedAllReduce& k) {
   return fmt::format(
       "{{engine: {}, kernel: {}, ranks: {}, nodes: {}, latency: {}, rate: {}, bulk_latency: {}, bulk_rate: {}, {}}}",
-      quoted(k.engine), quoted(k.kernel), k.ranks, k.nodes, microseconds(k.rate.latency), rate_of(k.rate.rate),
-      microseconds(k.rate.bulk_latency), rate_of(k.rate.bulk_rate), fit_of(k.fit));
+      quoted(k.engine), quoted(k.kernel), k.ranks, k.nodes, microseconds(k.rate.latency), gigabytes(k.rate.rate),
+      microseconds(k.rate.bulk_latency), gigabytes(k.rate.bulk_rate), fit_of(k.fit));
 }
 
 /// Lines of a device's entry, by the part of it they belong to.

@@ -57,7 +57,7 @@ std::vector<Variant> same_shape_as(const Model& model) {
 }
 
 /// What every section of the page reads.
-struct Page {
+struct KvPage {
   const Model& model;
   const Deployment& d;
   const std::vector<i64>& contexts;
@@ -82,7 +82,7 @@ Bytes index_per_token(const Model& model, const Deployment& d) {
   return sum;
 }
 
-void Page::head() {
+void KvPage::head() {
   Parameters p = count_parameters(model);
   Bytes growth = cache_per_token(model, d), within = cache_per_token_within_windows(model, d),
         state = state_per_sequence(model, d);
@@ -111,7 +111,7 @@ void Page::head() {
   doc.blocks.push_back(facts);
 }
 
-void Page::one_sequence() {
+void KvPage::one_sequence() {
   constexpr std::string_view engines[] = {"vllm", "sglang", "trtllm", "llamacpp"};
   Table at{{"tokens", "ideal"}, {}};
   doc.csv.columns = {"context", "bytes"};
@@ -142,7 +142,7 @@ void Page::one_sequence() {
   doc.blocks.push_back(at);
 }
 
-void Page::layer_groups() {
+void KvPage::layer_groups() {
   Table groups{{"layers", "<kind", "<sharing", "~shape", "bytes", "share"}, {}};
   Json& j = doc.json["layer_groups"] = Json::array();
   Bytes total = sequence_cache(model, longest, d);
@@ -181,7 +181,7 @@ std::vector<std::string> comparison_row(const std::string& name, const Json& fig
           reference > 0 ? percent(bytes / reference) : "-", mark};
 }
 
-void Page::same_shape() {
+void KvPage::same_shape() {
   std::vector<Variant> variants = same_shape_as(model);
   bool own_listed = false;
   for (const Variant& v : variants) own_listed |= v.model.layers == model.layers;
@@ -201,7 +201,7 @@ void Page::same_shape() {
   doc.blocks.push_back(as);
 }
 
-void Page::by_format() {
+void KvPage::by_format() {
   bool latent = false;
   for (const LayerGroup& g : model.layers) latent |= std::holds_alternative<LatentAttention>(g.attention);
   Deployment other = d;
@@ -223,7 +223,7 @@ void Page::by_format() {
   doc.blocks.push_back(table);
 }
 
-void Page::notes() {
+void KvPage::notes() {
   Notes lines;
   if (d.eviction.kind != EvictionKind::none)
     lines.lines.push_back("eviction changes what the model sees; its quality is not modelled");
@@ -242,7 +242,7 @@ int run(const KvOptions& o) {
   if (!model.max_context || *model.max_context >= 131072) fallback.push_back(131072);
   std::vector<i64> contexts = counts_of("--context", o.context, fallback);
   std::sort(contexts.begin(), contexts.end());
-  Page page{model, d, contexts, catalog};
+  KvPage page{model, d, contexts, catalog};
   page.head();
   page.one_sequence();
   page.layer_groups();

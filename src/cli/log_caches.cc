@@ -11,7 +11,7 @@
 namespace kvroof {
 namespace {
 
-using Kind = LogCache::Kind;
+using CacheKind = LogCache::Kind;
 
 /// Which layers of a model a cache serves.
 struct Layers {
@@ -69,10 +69,6 @@ Comparison sized(std::string quantity, const Reading& logged, double low, double
   return {std::move(quantity), Tie::exact, LoggedUnit::bytes, logged, low, high};
 }
 
-bool all_agree(const std::vector<Comparison>& rows) {
-  return std::all_of(rows.begin(), rows.end(), [](const Comparison& row) { return row.agrees(); });
-}
-
 void take(std::vector<Comparison> rows, LogCheck& check) {
   check.rows.insert(check.rows.end(), rows.begin(), rows.end());
 }
@@ -119,7 +115,7 @@ std::vector<Pool> pools_of(const EngineLog& log, const LogSetup& s, LogCheck& ch
   std::vector<const LogCache*> kv;
   std::vector<Pool> pools;
   for (const LogCache& c : log.caches)
-    if (c.kind == Kind::recurrent)
+    if (c.kind == CacheKind::recurrent)
       pools.push_back({&c, states, "states"});
     else if (c.tokens)
       kv.push_back(&c);
@@ -154,8 +150,8 @@ std::vector<Comparison> rows_of_pools(const EngineLog& log, const LogSetup& s, c
     Bytes2 one = bytes_of_layers(s, p.layers);
     double least = double(p.cache->tokens.value_or(0));
     double most = least + double(std::clamp<i64>(log.arguments.page_tokens.value_or(64), 1, 4096));
-    if (p.cache->kind == Kind::recurrent) most = least + 1;
-    bool states_pool = p.cache->kind == Kind::recurrent;
+    if (p.cache->kind == CacheKind::recurrent) most = least + 1;
+    bool states_pool = p.cache->kind == CacheKind::recurrent;
     auto add = [&](const char* part, const std::optional<Reading>& logged, double bytes) {
       if (logged) rows.push_back(sized(p.name + ", " + part, *logged, least * bytes, most * bytes));
     };
@@ -191,12 +187,12 @@ void compare_pools(const EngineLog& log, LogSetup s, LogCheck& check) {
   std::vector<Pool> pools = pools_of(log, s, check);
   bool stated = !log.arguments.kv_dtype.empty() && log.arguments.kv_dtype != "auto";
   for (const Pool& p : pools)
-    if (const Format* f = find_format(p.cache->key_format); f && p.cache->kind != Kind::recurrent) {
+    if (const Format* f = find_format(p.cache->key_format); f && p.cache->kind != CacheKind::recurrent) {
       s.d.cache.key = s.d.cache.value = *f;
       stated = true;
     }
   std::vector<Pool> state_pools, kv_pools;
-  for (const Pool& p : pools) (p.cache->kind == Kind::recurrent ? state_pools : kv_pools).push_back(p);
+  for (const Pool& p : pools) (p.cache->kind == CacheKind::recurrent ? state_pools : kv_pools).push_back(p);
   for (std::string_view name : {"f32", "bf16"}) {
     s.d.cache.state = format(name);
     std::vector<Comparison> rows = rows_of_pools(log, s, state_pools);
@@ -266,7 +262,7 @@ std::vector<Latent> latents(const Model& model) {
 std::optional<Layers> layers_of(const LogCache& c, const LogSetup& s) {
   i64 full = layer_count_of(s, only_full), sliding = layer_count_of(s, only_sliding);
   if (!c.layers) return growing;
-  if (c.kind == Kind::sliding) return *c.layers == sliding ? std::optional(only_sliding) : std::nullopt;
+  if (c.kind == CacheKind::sliding) return *c.layers == sliding ? std::optional(only_sliding) : std::nullopt;
   if (*c.layers == full + sliding) return growing;
   if (*c.layers == full) return only_full;
   if (*c.layers == sliding) return only_sliding;
@@ -294,7 +290,7 @@ std::vector<Comparison> rows_of_cache(const LogCache& c, const std::string& name
   auto add = [&](const char* part, const std::optional<Reading>& logged, double bytes) {
     if (logged) rows.push_back(sized(name + part, *logged, cells * bytes, cells * bytes));
   };
-  bool states_cache = c.kind == Kind::recurrent;
+  bool states_cache = c.kind == CacheKind::recurrent;
   add(states_cache ? " conv" : " keys", c.key, one.key);
   add(states_cache ? " states" : " values", c.value, one.value);
   if (!c.key && !c.value) add(" cache", c.total, one.total());
@@ -306,8 +302,8 @@ void compare_cache_of_cells(const LogCache& c, LogSetup s, LogCheck& check) {
   const Format* value = find_format(c.value_format);
   bool states_only = layer_count_of(s, growing) == 0 && layer_count_of(s, states) > 0;
   LogCache cache = c;
-  if (states_only) cache.kind = Kind::recurrent;
-  if (cache.kind == Kind::recurrent) {
+  if (states_only) cache.kind = CacheKind::recurrent;
+  if (cache.kind == CacheKind::recurrent) {
     s.d.cache.conv = key ? *key : format("f32");
     s.d.cache.state = value ? *value : format("f32");
     double copies = states_only && !c.layers ? 1 : double(c.tokens.value_or(1)) * double(1 + c.snapshots);

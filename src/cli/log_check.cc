@@ -34,15 +34,15 @@ std::optional<Reading> room_of_stage(const EngineLog& log, i64 stage) {
   return least;
 }
 
-struct Pool {
+struct PoolSize {
   Interval blocks, tokens, concurrency;
   i64 attention_block = 0;
   bool all_stages = true;
 };
 
 /// Sizes at both ends of the room's rounding, least over the stages, as the engine takes them.
-std::optional<Pool> pool_of(const EngineLog& log, const LogSetup& s) {
-  std::optional<Pool> pool;
+std::optional<PoolSize> pool_of(const EngineLog& log, const LogSetup& s) {
+  std::optional<PoolSize> pool;
   const Model model = s.whole_context ? with_whole_context(s.model) : s.model;
   bool all_stages = true;
   for (i64 stage = 0; stage < s.d.pp; ++stage) {
@@ -54,9 +54,9 @@ std::optional<Pool> pool_of(const EngineLog& log, const LogSetup& s) {
     Allocation low = allocate(model, s.d, s.w, s.engine, stage, {std::max(0.0, room->low())});
     Allocation high = allocate(model, s.d, s.w, s.engine, stage, {std::max(0.0, room->high())});
     if (low.groups.empty() || (pool && double(high.blocks) >= pool->blocks.high)) continue;
-    pool = Pool{{double(low.blocks), double(high.blocks)},
-                {double(low.max_tokens), double(high.max_tokens)},
-                {low.concurrency, high.concurrency}};
+    pool = PoolSize{{double(low.blocks), double(high.blocks)},
+                    {double(low.max_tokens), double(high.max_tokens)},
+                    {low.concurrency, high.concurrency}};
     for (const CacheGroup& g : low.groups) pool->attention_block = std::max(pool->attention_block, g.block_tokens);
     // V0 and early V1 divide slots by the length, without rounding a request up to whole blocks.
     double slots = double(s.engine.block_tokens) / double(s.w.context);
@@ -68,7 +68,7 @@ std::optional<Pool> pool_of(const EngineLog& log, const LogSetup& s) {
 
 std::vector<Comparison> pool_rows(const EngineLog& log, const LogSetup& s) {
   std::vector<Comparison> rows;
-  std::optional<Pool> pool = pool_of(log, s);
+  std::optional<PoolSize> pool = pool_of(log, s);
   if (!pool) return rows;
   auto add = [&](const char* quantity, LoggedUnit unit, Reading logged, Interval predicted) {
     if (!pool->all_stages) predicted.low = 0;  // a stage whose room isn't logged may bind
@@ -85,10 +85,6 @@ std::vector<Comparison> pool_rows(const EngineLog& log, const LogSetup& s) {
   if (log.tokens) add("KV tokens", LoggedUnit::tokens, {double(*log.tokens), 0}, pool->tokens);
   if (log.concurrency) add("concurrency", LoggedUnit::times, *log.concurrency, pool->concurrency);
   return rows;
-}
-
-bool all_agree(const std::vector<Comparison>& rows) {
-  return std::all_of(rows.begin(), rows.end(), [](const Comparison& row) { return row.agrees(); });
 }
 
 // ---- what else it might have been ----------------------------------------------------------------------
@@ -179,7 +175,7 @@ void compare_pool(const EngineLog& log, LogSetup& s, LogCheck& check) {
         if (!row.agrees()) row.cause = found ? "would agree with " + found->words : cause_of_tokens(row, s);
     }
   }
-  if (std::optional<Pool> pool = pool_of(log, s); pool && !pool->all_stages)
+  if (std::optional<PoolSize> pool = pool_of(log, s); pool && !pool->all_stages)
     check.notes.push_back("the room of some pipeline stages isn't logged; predictions of the pool are upper bounds");
   check.rows.insert(check.rows.end(), rows.begin(), rows.end());
 }
@@ -289,6 +285,10 @@ bool Comparison::agrees() const {
 double Comparison::difference() const {
   if (tie == Tie::exact && agrees()) return 0;
   return logged.value != 0 ? predicted() / logged.value - 1 : predicted() == 0 ? 0 : 1;
+}
+
+bool all_agree(const std::vector<Comparison>& rows) {
+  return std::all_of(rows.begin(), rows.end(), [](const Comparison& row) { return row.agrees(); });
 }
 
 bool LogCheck::agrees() const { return all_agree(rows); }

@@ -29,6 +29,8 @@ struct Comparison {
   double difference() const;
 };
 
+bool all_agree(const std::vector<Comparison>& rows);
+
 struct LogCheck {
   std::vector<Comparison> rows;
   std::vector<std::string> notes;

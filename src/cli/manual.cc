@@ -36,7 +36,7 @@ std::string synopsis(const CommandLine& command) {
   return out + "[options]\n";
 }
 
-std::string option(const Option& o) {
+std::string entry(const Option& o) {
   std::string names;
   for (const std::string& name : o.shorts) names += (names.empty() ? "" : ", ") + std::string("-") + name;
   for (const std::string& name : o.longs)
@@ -49,7 +49,7 @@ std::string option(const Option& o) {
 std::string command_section(const CommandLine& command) {
   std::string out = fmt::format(".SS {}\n{}.PP\n{}.\n", roff(command.name), synopsis(command), roff(command.summary));
   if (!command.examples.empty()) out += ".PP\n.nf\n" + roff(command.examples) + "\n.fi\n";
-  for (const Option& o : command.options) out += option(o);
+  for (const Option& o : command.options) out += entry(o);
   return out;
 }
 

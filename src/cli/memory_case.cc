@@ -7,8 +7,6 @@
 namespace kvroof {
 namespace {
 
-constexpr double GiB = 1073741824.0;
-
 // ---- which engine --------------------------------------------------------------------------------------
 
 /// `0.19.0 (2026-04-22)` as a version and a month; a year alone means its newest.

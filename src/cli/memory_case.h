@@ -13,6 +13,8 @@
 
 namespace kvroof {
 
+inline constexpr double GiB = 1073741824.0;  // bytes
+
 /// Why a row can't be predicted.
 struct Skip {
   std::string why;

@@ -26,12 +26,12 @@ int width_of(Measure measure) {
 constexpr struct {
   Measure measure;
   std::string_view unit, example;
-} plain[] = {{Measure::token_rate, "/s", "50 or 50/s"},
-             {Measure::request_rate, "/s", "4 or 4/s"},
-             {Measure::dollars_per_hour, "/h", "40/h"},
-             {Measure::dollars, "/Mtok", "0.50 or 5/Mtok"},
-             {Measure::watts, "W", "700W"},
-             {Measure::joules, "J", "0.5J"}};
+} plain_numbers[] = {{Measure::token_rate, "/s", "50 or 50/s"},
+                     {Measure::request_rate, "/s", "4 or 4/s"},
+                     {Measure::dollars_per_hour, "/h", "40/h"},
+                     {Measure::dollars, "/Mtok", "0.50 or 5/Mtok"},
+                     {Measure::watts, "W", "700W"},
+                     {Measure::joules, "J", "0.5J"}};
 
 }  // namespace
 
@@ -41,7 +41,7 @@ std::string value_pattern(Measure measure) {
   if (measure == Measure::flag) return "(yes|no|true|false|1|0)";
   if (measure == Measure::count) return count_pattern();
   std::string unit;
-  for (const auto& row : plain)
+  for (const auto& row : plain_numbers)
     if (row.measure == measure) unit = "(" + std::string(row.unit) + ")?";
   return "\\$?" + decimal_pattern() + unit;
 }
@@ -64,7 +64,7 @@ double metric_value(const std::string& option, const std::string& text, Measure 
   }
   std::string_view rest;
   std::optional<double> number = parse_decimal(text.starts_with("$") ? std::string_view(text).substr(1) : text, &rest);
-  for (const auto& row : plain)
+  for (const auto& row : plain_numbers)
     if (row.measure == measure && (!number || !(rest.empty() || rest == row.unit)))
       throw InputError{fmt::format("{}: '{}' is not a number such as {}\n", option, text, row.example)};
   if (!number) throw InputError{option + ": '" + text + "' is not a number\n"};

@@ -106,17 +106,17 @@ Model from_safetensors(const fs::path& path) {
   return model;
 }
 
-std::optional<fs::path> environment(const char* name) {
+std::optional<fs::path> folder_in(const char* name) {
   const char* value = std::getenv(name);
   return value && *value ? std::optional<fs::path>(value) : std::nullopt;
 }
 
 /// Where the Hugging Face hub keeps what it downloaded.
 std::optional<fs::path> hub_cache() {
-  if (auto hub = environment("HF_HUB_CACHE")) return hub;
-  if (auto home = environment("HF_HOME")) return *home / "hub";
-  if (auto cache = environment("XDG_CACHE_HOME")) return *cache / "huggingface" / "hub";
-  if (auto home = environment("HOME")) return *home / ".cache" / "huggingface" / "hub";
+  if (auto hub = folder_in("HF_HUB_CACHE")) return hub;
+  if (auto home = folder_in("HF_HOME")) return *home / "hub";
+  if (auto cache = folder_in("XDG_CACHE_HOME")) return *cache / "huggingface" / "hub";
+  if (auto home = folder_in("HOME")) return *home / ".cache" / "huggingface" / "hub";
   return std::nullopt;
 }
 

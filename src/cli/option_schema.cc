@@ -82,9 +82,7 @@ Json value_rule(const Option& option) {
 }
 
 /// Names an editor offers; others pass, since a file or another catalogue may have them.
-Json names_of(std::string_view section) {
-  return {{"anyOf", {{{"enum", Catalog::built_in().ids(section)}}, any_text()}}};
-}
+Json known(std::string_view section) { return {{"anyOf", {{{"enum", Catalog::built_in().ids(section)}}, any_text()}}}; }
 
 }  // namespace
 
@@ -98,9 +96,9 @@ Json option_schema(const Option& option) {
 
 Json option_definitions() {
   return {{"option_format", format_in_any_case()},
-          {"models", names_of("models")},
-          {"hardware", names_of("devices")},
-          {"engines", names_of("engines")}};
+          {"models", known("models")},
+          {"hardware", known("devices")},
+          {"engines", known("engines")}};
 }
 
 }  // namespace kvroof

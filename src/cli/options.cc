@@ -14,10 +14,6 @@
 namespace kvroof {
 namespace {
 
-[[noreturn]] void fail(const std::string& option, const std::string& error) {
-  throw InputError{option + ": " + error + "\n"};
-}
-
 int terminal_width() {
   if (const char* columns = std::getenv("COLUMNS")) {
     ParsedNumber n = parse_count(columns, 20, 500);
@@ -129,6 +125,10 @@ void apply_override(Device& device, const std::string& text) {
 }
 
 }  // namespace
+
+[[noreturn]] void fail(const std::string& option, const std::string& error) {
+  throw InputError{option + ": " + error + "\n"};
+}
 
 void add_options(CommandLine& line, OutputOptions& o, const std::vector<std::string>& formats) {
   std::string list;

@@ -16,6 +16,9 @@
 
 namespace kvroof {
 
+/// Throws InputError: what is wrong with an option's value.
+[[noreturn]] void fail(const std::string& option, const std::string& error);
+
 struct OutputOptions {
   std::string format = "text";
   bool json = false, quiet = false;

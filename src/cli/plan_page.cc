@@ -56,7 +56,7 @@ const char* objective_words(Objective o) {
   return words[int(o)];
 }
 
-struct Page {
+struct PlanPage {
   const PlanRequest& r;
   const ModelPlan& p;
   Document& doc;
@@ -74,7 +74,7 @@ struct Page {
   void commands();
 };
 
-void Page::head() {
+void PlanPage::head() {
   doc.blocks.push_back(Heading{fmt::format("{} for {}", p.model.name, demand_words(r.demand))});
   Facts facts;
   facts.rows.push_back({"limits", limit_words(r.demand)});
@@ -86,12 +86,12 @@ void Page::head() {
   doc.blocks.push_back(facts);
 }
 
-std::string Page::break_even(std::size_t offer) const {
+std::string PlanPage::break_even(std::size_t offer) const {
   std::optional<double> price = wins_below(r, p, offer);
   return price ? money(*price) + "/h" : "";
 }
 
-void Page::reasons_for_it(Notes& notes) const {
+void PlanPage::reasons_for_it(Notes& notes) const {
   std::size_t first = p.ranking[0];
   const Choice& c = choice(first);
   if (p.ranking.size() > 1) {
@@ -117,7 +117,7 @@ void Page::reasons_for_it(Notes& notes) const {
                                       price->source.empty() ? "" : ", " + price->source));
 }
 
-void Page::chosen() {
+void PlanPage::chosen() {
   if (p.ranking.empty()) return;
   std::size_t first = p.ranking[0];
   const Offer& offer = r.offers[first];
@@ -141,7 +141,7 @@ void Page::chosen() {
   doc.blocks.push_back(notes);
 }
 
-void Page::table_of(const std::string& title, const std::vector<std::size_t>& offers, bool priced) {
+void PlanPage::table_of(const std::string& title, const std::vector<std::size_t>& offers, bool priced) {
   if (offers.empty()) return;
   doc.blocks.push_back(Heading{title});
   bool formats = chooses_formats(r);
@@ -171,7 +171,7 @@ void Page::table_of(const std::string& title, const std::vector<std::size_t>& of
     doc.blocks.push_back(Paragraph{fmt::format("and {} more: --format csv", offers.size() - rows_shown)});
 }
 
-void Page::front() {
+void PlanPage::front() {
   std::vector<FrontPoint> points = front_of(p);
   if (points.empty()) return;
   doc.blocks.push_back(Heading{"What a user's speed costs: the front over all devices and layouts"});
@@ -187,7 +187,7 @@ void Page::front() {
   doc.blocks.push_back(table);
 }
 
-void Page::misses() {
+void PlanPage::misses() {
   std::vector<std::size_t> found = failing(r, p);
   if (found.empty()) return;
   doc.blocks.push_back(Heading{"Why not the others, the nearest first"});
@@ -199,7 +199,7 @@ void Page::misses() {
     doc.blocks.push_back(Paragraph{fmt::format("and {} more: --json", found.size() - rows_shown)});
 }
 
-void Page::nearest_wish() {
+void PlanPage::nearest_wish() {
   std::vector<std::string> wishes = nearest_wishes(r, p);
   if (wishes.empty()) return;
   doc.blocks.push_back(Heading{p.unpriced.empty() ? "It can't be done. What could be"
@@ -207,7 +207,7 @@ void Page::nearest_wish() {
   doc.blocks.push_back(Notes{wishes});
 }
 
-void Page::commands() {
+void PlanPage::commands() {
   Notes notes;
   for (const std::vector<std::size_t>* offers : {&p.ranking, &p.unpriced})
     for (std::size_t i = 0; i < std::min(offers->size(), rows_shown); ++i)
@@ -320,7 +320,7 @@ Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans
   if (plans.size() > 1) summary(request, plans, doc);
   for (const ModelPlan& plan : plans) {
     Document unused;
-    Page page{request, plan, plans.size() == 1 ? doc : unused};
+    PlanPage page{request, plan, plans.size() == 1 ? doc : unused};
     page.head();
     page.chosen();
     page.nearest_wish();

@@ -38,14 +38,14 @@ struct TrainOptions {
   std::string context;
 };
 
-struct Variant {
+struct HeadCount {
   std::string name;
   Model model;
 };
 
 /// The model as it is, and with all, 8 and one KV heads where those differ from it.
-std::vector<Variant> variants_of(const Model& model) {
-  std::vector<Variant> found = {{"as it is (" + kinds_of(model) + ")", model}};
+std::vector<HeadCount> variants_of(const Model& model) {
+  std::vector<HeadCount> found = {{"as it is (" + kinds_of(model) + ")", model}};
   for (auto [name, heads] : {std::pair("MHA", i64(0)), std::pair("GQA-8", i64(8)), std::pair("MQA", i64(1))}) {
     Model other = with_kv_heads(model, heads);
     if (problems(other).empty() && kinds_of(other) != kinds_of(model)) found.push_back({name, other});
@@ -83,7 +83,7 @@ int run(const TrainOptions& o) {
                             fmt::format("{:.0f}", c.states.value), fmt::format("{:.0f}", c.activations.value),
                             fmt::format("{:.0f}", c.per_token().value), fmt::format("{:.6g}", step)});
   };
-  for (const Variant& v : variants_of(model)) {
+  for (const HeadCount& v : variants_of(model)) {
     add(v.name, v.model, false);
     std::optional<Model> wide = widened_to(v.model, base.parameters);
     if (wide && training_cost(v.model, context).parameters < base.parameters) add("  widened", *wide, true);

@@ -14,13 +14,13 @@ std::string manner_of(const Row& row) {
   return row.text("includes_prefill").rfind("0", 0) == 0 ? "plain decode" : "with prefill";
 }
 
-std::string first_word(const std::string& text) { return text.substr(0, text.find(' ')); }
+std::string engine_name(const std::string& text) { return text.substr(0, text.find(' ')); }
 
 /// Tokens per second over all sequences: of the serving loop where the row states a prompt and an answer, else of the
 /// step.
 Prediction predict_decode_row(const Row& row, Names& names) {
   Prediction p = start(row, "tokens_per_s_total", "tokens_per_s_total", manner_of(row),
-                       is_serving(row) ? first_word(row.text("engine")) : row.text("hw_class"));
+                       is_serving(row) ? engine_name(row.text("engine")) : row.text("hw_class"));
   std::optional<SystemRow> r = decode_row(row, names, p.skipped);
   if (!r) return p;
   Serving s = r->predicted();

@@ -14,8 +14,6 @@
 namespace kvroof {
 namespace {
 
-constexpr double GiB = 1073741824.0;
-
 struct Range {
   double predicted = 0, low = 0, high = 0;
   std::string basis = {};

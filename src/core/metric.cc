@@ -44,7 +44,7 @@ Number served(const Outcome& o) {
   return o.serving ? Number(o.serving->*member) : Number();
 }
 
-constexpr Metric table[] = {
+constexpr Metric known_metrics[] = {
     {"fits", "fits", Measure::flag, "the batch fits the memory",
      [](const Outcome& o) { return Number(o.memory.fits); }},
     {"devices", "devices", Measure::count, "devices of all replicas",
@@ -110,17 +110,17 @@ constexpr Metric table[] = {
 
 }  // namespace
 
-std::span<const Metric> metrics() { return table; }
+std::span<const Metric> metrics() { return known_metrics; }
 
 const Metric* find_metric(std::string_view name) {
-  for (const Metric& m : table)
+  for (const Metric& m : known_metrics)
     if (m.name == name || m.key == name) return &m;
   return nullptr;
 }
 
 const Metric& metric(std::string_view name) {
   const Metric* found = find_metric(name);
-  return found ? *found : table[0];
+  return found ? *found : known_metrics[0];
 }
 
 }  // namespace kvroof

@@ -7,7 +7,7 @@ namespace {
 
 constexpr double KiB = 1024, MiB = KiB * 1024, GiB = MiB * 1024, TiB = GiB * 1024, PiB = TiB * 1024;
 
-constexpr Unit table[] = {
+constexpr Unit known_units[] = {
     {"B", bytes_dimension, 1, true},
     {"kB", bytes_dimension, 1e3, false},
     {"KB", bytes_dimension, 1e3, false},
@@ -57,7 +57,7 @@ std::string quoted(std::string_view text) {
 
 std::string units_of(Dimension dimension) {
   std::string list;
-  for (const Unit& u : table)
+  for (const Unit& u : known_units)
     if (u.dimension == dimension && (u.printed || u.factor == 1e9 || u.factor == 1e12)) {
       if (!list.empty()) list += ", ";
       list += u.name;
@@ -66,13 +66,13 @@ std::string units_of(Dimension dimension) {
 }
 
 const Unit* unit_named(std::string_view name, Dimension dimension) {
-  for (const Unit& u : table)
+  for (const Unit& u : known_units)
     if (u.name == name && u.dimension == dimension) return &u;
   return nullptr;
 }
 
 const Unit* any_unit_named(std::string_view name) {
-  for (const Unit& u : table)
+  for (const Unit& u : known_units)
     if (u.name == name) return &u;
   return nullptr;
 }
@@ -106,7 +106,7 @@ struct Mantissa {
 
 }  // namespace
 
-std::span<const Unit> units() { return table; }
+std::span<const Unit> units() { return known_units; }
 
 std::optional<double> parse_decimal(std::string_view text, std::string_view* rest) {
   std::size_t i = 0;

@@ -12,12 +12,6 @@ namespace {
 
 constexpr double chart_width = 720;
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 void limit(Plot& plot, std::vector<std::string>& notes) {
   if (plot.series.size() > most_series) {
     notes.push_back(
@@ -62,12 +56,14 @@ std::vector<std::string> names_of(const Plot& plot) {
 std::string description(const Chart& chart) {
   std::string text = chart.subtitle.empty() ? "" : chart.subtitle + ". ";
   if (const auto* plot = std::get_if<Plot>(&chart.body))
-    return text + fmt::format("{} against {}. Series: {}.", plot->y.title, plot->x.title, joined(names_of(*plot)));
+    return text +
+           fmt::format("{} against {}. Series: {}.", plot->y.title, plot->x.title, fmt::join(names_of(*plot), ", "));
   const Bars& bars = std::get<Bars>(chart.body);
   std::vector<std::string> rows;
   for (const BarRow& row : bars.rows) rows.push_back(row.name);
   return text + fmt::format("Bars of {}, {}: {}. Rows: {}.", bars.value.title,
-                            bars.stacked ? "stacked" : "side by side", joined(bars.series), joined(rows));
+                            bars.stacked ? "stacked" : "side by side", fmt::join(bars.series, ", "),
+                            fmt::join(rows, ", "));
 }
 
 int inks_used(const Chart& chart) {
