@@ -36,7 +36,7 @@ double worst_sum(const Node& node) {
 
 constexpr RangeRule range{0.8, 1.3};
 
-TEST_CASE("expected >= floor and low >= floor; every tree re-adds: model x device x engine") {
+TEST_CASE("expected >= floor and low >= floor; every tree re-adds: model x device x engine", "[long]") {
   long checked = 0;
   for (const Model& m : everything().models)
     for (const Device& device : everything().devices)
@@ -70,7 +70,7 @@ TEST_CASE("reductions multiply to the stored bytes, for every model, format and 
       }
 }
 
-TEST_CASE("memory trees re-add: model x device x engine") {
+TEST_CASE("memory trees re-add: model x device x engine", "[long]") {
   for (const Model& m : everything().models)
     for (const Device& device : everything().devices)
       for (const Engine& e : everything().engines) {

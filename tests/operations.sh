@@ -97,7 +97,7 @@ done
 
 # --- Ctrl-C: 130, rows that are whole, and a word that some are missing
 interrupted() {  # 1: format; the sweep is stopped once it has written something
-  rm -f part
+  rm -f part err
   "$kvroof" sweep all --on all --batch 1..512 --context 1k..128k*2 --threads 2 --format "$1" -o part 2>err &
   local job=$!
   for _ in $(seq 300); do [ "$(stat -c %s part 2>/dev/null || echo 0)" -gt 20000 ] && break; sleep 0.1; done
@@ -122,6 +122,7 @@ END
 else
   skip "python3 is not installed"
 fi
+rm -f out err  # what it says is waited for: a signal before it runs would hit this shell's copy instead
 "$kvroof" measure --quick --save machine.yaml >out 2>err &
 job=$!
 for _ in $(seq 100); do [ -s err ] && break; sleep 0.1; done
