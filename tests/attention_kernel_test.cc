@@ -127,7 +127,7 @@ TEST_CASE("a shape's bytes are those of its rows") {
   CHECK(attention_flops(latent_shape(16, 10, format("bf16"))).value == 10.0 * 16 * 2 * (576 + 512));
 }
 
-TEST_CASE("the kernel equals the reference: formats, groups, paging, threads", "[long]") {
+TEST_CASE("the kernel equals the reference: formats, groups, paging, threads") {
   for (std::string_view f : row_formats())
     for (i64 group : {1, 2, 3, 4, 5, 7, 8, 9, 16, 32})
       for (Paging paging : {Paging::contiguous, Paging::in_order, Paging::random})
@@ -163,7 +163,7 @@ TEST_CASE("every instruction set this machine has gives the same answer") {
   use_instruction_set(sets[0]);
 }
 
-TEST_CASE("the kernel equals the reference: widths of heads, and latents", "[long]") {
+TEST_CASE("the kernel equals the reference: widths of heads, and latents") {
   for (std::string_view f : row_formats()) {
     for (auto [key, value] :
          {std::pair<i64, i64>(32, 32), {64, 64}, {96, 96}, {128, 128}, {192, 128}, {256, 256}, {576, 512}})
@@ -179,7 +179,7 @@ TEST_CASE("the kernel equals the reference: widths of heads, and latents", "[lon
   }
 }
 
-TEST_CASE("the kernel equals the reference: every context up to three tiles, and a long one", "[long]") {
+TEST_CASE("the kernel equals the reference: every context up to three tiles, and a long one") {
   for (i64 context = 1; context <= 150; ++context)
     for (i64 group : {1, 3})
       check({.kv_heads = 1, .group = group, .key_dim = 32, .value_dim = 32, .context = context}, context % 2 ? 2 : 5);
