@@ -2,7 +2,7 @@
 """Mutation testing of src/core: does a test notice when a formula is wrong?
 
 Each mutant is one token of one source file changed: an operator of arithmetic or comparison, a constant, the smaller for
-the larger. Its file alone is compiled and linked, before the core it replaces, with the test objects of a release build
+the larger. Its file alone is compiled and linked, before the core it replaces, with the test objects of a build of its own
 that need no other program; their tests run until the first one fails. A mutant that fails a test, crashes or runs for
 ever is killed. One that survives is equivalent (it can't change an answer; tests/equivalent_mutants.txt says why, one a
 line) or shows a test that is missing.
@@ -24,7 +24,7 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-BUILD = HERE / "build/release"
+BUILD = HERE / "build/mutants"  # each file alone: `./dev mutate` makes it
 CORE = HERE / "src/core"
 TESTS = ("differential properties limits allocation cache experts kernel laws parameters plan serving speculation step "
          "sweep training units").split()
@@ -88,9 +88,9 @@ def linked_with(mutated, out):
     objects = [str(BUILD / f"tests/CMakeFiles/kvroof_tests.dir/{t}_test.cc.o") for t in TESTS]
     objects += [str(BUILD / "tests/CMakeFiles/kvroof_tests.dir/random_spec.cc.o"),
                 str(BUILD / "tests/CMakeFiles/test_main.dir/main.cc.o")]
-    libraries = [str(BUILD / f"libkvroof_{l}.a") for l in ("cli", "catalog", "render", "measure", "core")]
+    libraries = [str(BUILD / f"libkvroof_{l}.a") for l in ("cli", "catalog", "reader", "render", "measure", "core")]
     return (["g++", "-fuse-ld=gold", "-pie", "-o", str(out)] + objects + mutated + libraries +
-            "-lyaml-cpp -lfmt -lnlopt -lmd4c-html -lmd4c -lhwy -lpthread".split())
+            "-lyaml-cpp -lfmt -lnlopt -lmd4c-html -lmd4c -lpthread".split())
 
 
 def passes(program):
