@@ -70,16 +70,18 @@ std::string check_junit(const Check& check) {
   std::string cases;
   for (const ScenarioCheck& s : check.scenarios) {
     cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"0\"", xml(check.file), xml(s.name));
-    std::vector<std::string> lines = sentences_of(s, check);
     if (s.outcome == Finding::same) {
       cases += "/>\n";
-    } else if (fails(s.outcome)) {
+      continue;
+    }
+    std::vector<std::string> lines = sentences_of(s, check);
+    std::string text = xml(fmt::format("{}", fmt::join(lines, "\n")));
+    if (fails(s.outcome)) {
       ++failures;
       cases += fmt::format(">\n      <failure message=\"{}\" type=\"{}\">{}</failure>\n    </testcase>\n",
-                           xml(lines[0]), name_of(s.outcome), xml(fmt::format("{}", fmt::join(lines, "\n"))));
+                           xml(lines[0]), name_of(s.outcome), text);
     } else {
-      cases += fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n",
-                           xml(fmt::format("{}", fmt::join(lines, "\n"))));
+      cases += fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n", text);
     }
   }
   std::string counts =
