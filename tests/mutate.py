@@ -85,12 +85,14 @@ def compile_command(path):
 
 
 def linked_with(mutated, out):
-    objects = [str(BUILD / f"tests/CMakeFiles/kvroof_tests.dir/{t}_test.cc.o") for t in TESTS]
-    objects += [str(BUILD / "tests/CMakeFiles/kvroof_tests.dir/random_spec.cc.o"),
-                str(BUILD / "tests/CMakeFiles/test_main.dir/main.cc.o")]
-    libraries = [str(BUILD / f"libkvroof_{l}.a") for l in ("cli", "catalog", "reader", "render", "measure", "core")]
-    return (["g++", "-fuse-ld=gold", "-pie", "-o", str(out)] + objects + mutated + libraries +
-            "-lyaml-cpp -lfmt -lnlopt -lmd4c-html -lmd4c -lpthread".split())
+    """The tests' own link command, with the mutant's object before the libraries."""
+    commands = subprocess.run(["ninja", "-C", str(BUILD), "-t", "commands", "tests/kvroof_tests"], capture_output=True,
+                              text=True, check=True).stdout.splitlines()
+    words = commands[-1].split()
+    libraries = [w for w in words[words.index("-o") + 2:] if w not in ("&&", ":")]
+    objects = [f"tests/CMakeFiles/kvroof_tests.dir/{t}_test.cc.o" for t in TESTS]
+    objects += ["tests/CMakeFiles/kvroof_tests.dir/random_spec.cc.o", "tests/CMakeFiles/test_main.dir/main.cc.o"]
+    return ["g++", "-fuse-ld=gold", "-pie", "-o", str(out)] + objects + mutated + libraries
 
 
 def passes(program):
@@ -115,7 +117,7 @@ def verdict(mutant, folder):
     command = [w for w in command if w != "-c"] + ["-c", str(source), "-o", str(object_)]
     if subprocess.run(command, capture_output=True, cwd=BUILD).returncode != 0:
         return "does not compile"
-    if subprocess.run(linked_with([str(object_)], program), capture_output=True).returncode != 0:
+    if subprocess.run(linked_with([str(object_)], program), capture_output=True, cwd=BUILD).returncode != 0:
         return "does not compile"
     return "survived" if passes(program) else "killed"
 
@@ -144,7 +146,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         unchanged = folder / "unchanged"
-        build = subprocess.run(linked_with([], unchanged), capture_output=True, text=True)
+        build = subprocess.run(linked_with([], unchanged), capture_output=True, text=True, cwd=BUILD)
         if build.returncode != 0 or not passes(unchanged):
             print("mutate: the tests do not build or pass as they are", build.stderr[-2000:], file=sys.stderr)
             return 2
