@@ -51,9 +51,9 @@ cmp -s out with || fail "no terminal: another answer"
 export LOCPATH=$folder/locales
 mkdir -p "$LOCPATH"
 same_in() {
-  for arguments in "estimate llama-3.1-8b h100-sxm --json" "kv deepseek-v3 --json" "chart kv-growth" \
+  for arguments in "estimate llama-3.1-8b h100-sxm --json" "kv deepseek-v3 --json" "chart kv-vs-context" \
     "estimate qwen3-0.6b h100-sxm --memory-fraction 0.85 --format csv"; do
-    LC_ALL=C "$kvroof" $arguments >plain 2>&1
+    LC_ALL=C "$kvroof" $arguments >plain 2>&1 || fail "$arguments: $(head -c 300 plain)"
     LC_ALL=$1 "$kvroof" $arguments >there 2>&1
     cmp -s plain there || fail "$arguments: another answer in $1"
   done
