@@ -321,5 +321,60 @@ TEST_CASE("what H2O keeps is the same for every engine") {
   CHECK(per_sequence("llamacpp") == 1792 * token);  // cells in steps of 256
 }
 
+TEST_CASE("of a common prefix only what every sequence keeps is stored once") {
+  // llama-3.1-8b: 32 x 8 x 256 x 2 B a token. Sinks 4 and a window of 2,044 keep 2,048 of 8,192 tokens.
+  constexpr double token = 131072;
+  Deployment d;
+  d.eviction = {EvictionKind::streaming, 4, 2044, 0, 0};
+  auto ideal = [&](i64 prefix) {
+    return allocate(model("llama-3.1-8b"), d, {8192, 1, prefix}, engine("ideal"), 0, {10 * GiB});
+  };
+  CHECK(ideal(8000).shared.value == 1856 * token);  // the window reaches 1,852 tokens into it
+  CHECK(ideal(8000).per_sequence.value == 192 * token);
+  CHECK(ideal(1000).shared.value == 4 * token);  // nothing of it but the sinks is left
+  CHECK(ideal(1000).per_sequence.value == 2044 * token);
+  CHECK(ideal(3).per_sequence.value == 2045 * token);
+  d.eviction = {EvictionKind::heavy_hitters, 4, 0, 1024, 0};  // each sequence looked at others
+  CHECK(ideal(8000).shared.value == 0);
+}
+
+/// llama-3.1-8b with its last layers windowed, 4,096 tokens.
+Model windowed(i64 full_layers) {
+  Model m = model("llama-3.1-8b");
+  LayerGroup g = m.layers[0];
+  g.attention = SlidingAttention{std::get<FullAttention>(g.attention).heads, 4096};
+  g.count = 32 - full_layers;
+  m.layers[0].count = full_layers;
+  m.layers.push_back(g);
+  if (full_layers == 0) m.layers.erase(m.layers.begin());
+  return m;
+}
+
+TEST_CASE("SGLang's windowed layers bind where the others evict or share") {
+  Deployment d;
+  d.eviction = {EvictionKind::streaming, 4, 60, 0, 0};
+  Bytes room{131072.0 * 8192 * 3};
+  CHECK(allocate(windowed(0), d, {8192, 1, 0}, engine("sglang"), 0, room).max_sequences == 3);  // no full layer evicts
+  // 16 + 0.8 x 16 layers of 4,096 B: 27,306 tokens; 64 each, but 21,844 windowed ones hold five windows of 4,096
+  Allocation a = allocate(windowed(16), d, {8192, 1, 0}, engine("sglang"), 0, room);
+  CHECK(a.max_tokens == 27306);
+  CHECK(a.max_sequences == 5);
+  CHECK(a.concurrency == Approx(21844 / 4096.0));
+  CHECK(allocate(windowed(16), {}, {8192, 1, 8192}, engine("sglang"), 0, room).max_sequences == 5);
+  CHECK(allocate(windowed(16), {}, {8192, 1, 0}, engine("sglang"), 0, room).max_sequences == 3);  // 27,306 / 8,192
+}
+
+TEST_CASE("vLLM's pages hold the widest layers, an encoder's keys and values too") {
+  // self-attention: 256 B a token; cross-attention: 1,024 B, so a page of 16 tokens is 16 KiB and 64 of the others
+  Model m = model("llama-3.1-8b");
+  m.layers[0].count = 1;
+  m.layers[0].attention = FullAttention{{1, 1, 64, 64}};
+  m.layers.push_back(m.layers[0]);
+  m.layers[1].attention = CrossAttention{{2, 2, 128, 128}, 1500};
+  Allocation a = allocate(m, {}, {4096, 1, 0}, engine("vllm"), 0, {10 * GiB});
+  CHECK(a.blocks_per_sequence == 4096 / 64 + 94);  // 1,500 tokens in blocks of 16
+  CHECK(a.per_sequence.value == (64 + 94) * 16384);
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -1,452 +1,19 @@
-// The core against a second derivation that knows nothing of it but its specs: straight from the formulas of
-// docs/how-it-computes.md, layer by layer, in whole numbers wherever they are exact. Slow, plain and repetitive on
-// purpose: what it shares with the core is the reader's understanding alone.
-//
-// Bytes are counted in units of 1/(9 * 2^20 * tp) of a byte: every format's block and every rank's share of a matrix is
-// then a whole number, and no sum of it is ever rounded.
+// The core against the derivation of by_hand.h: bytes stored and moved, weights of every rank, what fits, the floor,
+// and every part of the expected step.
 #include <catch2/catch.hpp>
-#include <cmath>
 
+#include "by_hand.h"
 #include "random_spec.h"
+#include "step_by_hand.h"
 
 namespace kvroof {
 namespace {
-
-__extension__ typedef __int128 Wide;
-constexpr i64 unit = 9 << 20;
-
-i64 up(i64 a, i64 b) { return a / b + (a % b != 0); }
-
-/// Bytes of a rank, exact.
-struct Exact {
-  i64 tp = 1;
-  Wide units = 0;
-  void add(const Format& f, i64 elements, i64 over, i64 vector, i64 times) {
-    Wide whole = Wide(elements) * (tp / over) * times;
-    units += whole * f.bytes * (unit / f.elements);
-    if (f.vector_scale_bytes > 0) units += whole * f.vector_scale_bytes * unit / vector;
-  }
-  double bytes() const { return double((long double)units / ((long double)unit * (long double)tp)); }
-};
-
-bool ggml(const Format& f) { return f.name[0] == 'q' || f.name.substr(0, 2) == "iq"; }
-
-struct Naive {
-  const Setup& s;
-  const Model& m = s.model;
-  const Deployment& d = s.d;
-  i64 group_tp = d.tp / d.attention_dp;
-
-  // --- formats
-
-  Format linear() const { return d.weights.value_or(m.weights.linears); }
-  Format expert() const { return d.weights.value_or(m.weights.experts); }
-  Format projection() const { return d.weights.value_or(m.weights.attention.value_or(m.weights.linears)); }
-  /// llama.cpp keeps embeddings and head no narrower than q6_k.
-  Format embedding() const {
-    if (!d.weights || !ggml(*d.weights)) return m.weights.embeddings;
-    double bits = 8.0 * double(d.weights->bytes) / double(d.weights->elements);
-    return bits < 6.5625 ? *find_format("q6_k") : *d.weights;
-  }
-
-  // --- the cache of one layer
-
-  i64 kept(const LayerGroup& g, i64 tokens) const {
-    bool keeps_all = g.attention.index() == 0 || g.attention.index() == 3;
-    if (!keeps_all || d.eviction.kind == EvictionKind::none) return tokens;
-    if (d.eviction.kind == EvictionKind::streaming) return std::min(tokens, d.eviction.sinks + d.eviction.window);
-    i64 budget = d.eviction.budget_share > 0 ? up(tokens, 4) : d.eviction.budget_tokens;  // the generator's share
-    return std::min(tokens, std::max<i64>(1, budget));
-  }
-
-  /// Of `tokens` tokens that are kept: stored, or what a step moves. On a rank of `ranks`, or whole where that is 1.
-  void cache(Exact& sum, const LayerGroup& g, i64 tokens, bool moved, i64 ranks, i64 times) const {
-    const CacheFormats& f = d.cache;
-    if (g.shares_kv && !moved) return;
-    i64 shards = 1;
-    if (const Heads* h = heads_of(g.attention)) {
-      shards = h->kv;
-      if (const auto* a = std::get_if<SlidingAttention>(&g.attention)) tokens = std::min(tokens, a->window);
-      if (const auto* a = std::get_if<ChunkedAttention>(&g.attention)) tokens = std::min(tokens, a->chunk);
-      if (const auto* a = std::get_if<CrossAttention>(&g.attention)) tokens = a->encoder_tokens;
-      i64 heads = up(h->kv, ranks);
-      sum.add(f.key, tokens * heads * h->key_dim, 1, h->key_dim, times);
-      sum.add(f.value, tokens * heads * h->value_dim, 1, h->value_dim, times);
-    } else if (const auto* a = std::get_if<LatentAttention>(&g.attention); a && a->expanded) {
-      shards = a->query_heads;
-      i64 heads = up(a->query_heads, ranks), key = a->nope_dim + a->rope_dim;
-      sum.add(f.key, tokens * heads * key, 1, key, times);
-      sum.add(f.value, tokens * heads * a->value_dim, 1, a->value_dim, times);
-    } else if (a) {
-      i64 latents = a->indexer && moved ? std::min(tokens, a->indexer->top_k) : tokens;
-      sum.add(f.key, latents * (a->kv_lora_rank + a->rope_dim), 1, a->kv_lora_rank + a->rope_dim, times);
-      if (a->indexer) sum.add(f.index, tokens * a->indexer->head_dim, 1, a->indexer->head_dim, times);
-    } else if (const auto* r = std::get_if<RecurrentState>(&g.attention)) {
-      i64 held = up(r->heads, ranks), twice = moved ? 2 : 1;
-      sum.add(f.conv, r->conv_elements / r->heads * held * twice, 1, r->conv_elements, times);
-      sum.add(f.state, r->state_elements / r->heads * held * twice, 1, r->state_elements, times);
-    }
-    bool keeps_all = g.attention.index() == 0 || g.attention.index() == 3;
-    if (keeps_all && d.eviction.kind == EvictionKind::heavy_hitters)
-      sum.add(*find_format("f32"), tokens * up(shards, ranks), 1, 1, times);
-  }
-
-  Exact sequence(i64 tokens) const {
-    Exact sum;
-    for (const LayerGroup& g : m.layers)
-      for (i64 layer = 0; layer < g.count; ++layer) cache(sum, g, kept(g, tokens), false, 1, 1);
-    return sum;
-  }
-
-  // --- the weights of one layer
-
-  i64 norm() const { return m.norm_bias ? 2 * m.hidden : m.hidden; }
-  bool projects_kv(const LayerGroup& g) const { return !g.shares_kv || g.own_kv_projection; }
-
-  /// Weights of one layer on a rank; in a step only `experts` of them, and no keys and values of an encoder.
-  void layer(Exact& sum, const LayerGroup& g, std::optional<i64> experts, i64 times) const {
-    auto add = [&](const Format& f, i64 elements, i64 over) { sum.add(f, elements, over, 1 << 20, times); };
-    const Projections& p = g.projections;
-    i64 small = g.norms * norm();
-    if (const Heads* h = heads_of(g.attention)) {
-      bool made_once = experts && g.attention.index() == 5;
-      i64 gate = p.output_gate ? 2 : 1, kv = up(h->kv, group_tp);
-      add(projection(), m.hidden * h->query * h->key_dim * gate, group_tp);
-      if (projects_kv(g) && !made_once) {
-        add(projection(), m.hidden * kv * h->key_dim, 1);
-        if (!p.value_from_key) add(projection(), m.hidden * kv * h->value_dim, 1);
-      }
-      add(projection(), m.hidden * h->query * h->value_dim, group_tp);
-      if (p.qkv_bias) small += h->query * h->key_dim * gate;
-      if (p.qkv_bias && projects_kv(g)) small += h->kv * h->value_dim;
-      if (p.qkv_bias && projects_kv(g) && p.key_bias) small += h->kv * h->key_dim;
-      if (p.output_bias) small += m.hidden;
-      if (p.qk_norm == QkNorm::head) small += projects_kv(g) ? 2 * h->key_dim : h->key_dim;
-      if (p.qk_norm == QkNorm::all) small += h->query * h->key_dim;
-      if (p.qk_norm == QkNorm::all && projects_kv(g)) small += h->kv * h->key_dim;
-      if (p.sinks) small += h->query;
-    }
-    if (const auto* a = std::get_if<LatentAttention>(&g.attention)) {
-      i64 key = a->nope_dim + a->rope_dim, from = a->q_lora_rank > 0 ? a->q_lora_rank : m.hidden;
-      if (a->q_lora_rank > 0) add(projection(), m.hidden * a->q_lora_rank, 1);
-      add(projection(), from * a->query_heads * key, group_tp);
-      add(projection(), m.hidden * (a->kv_lora_rank + a->rope_dim), 1);
-      add(projection(), a->kv_lora_rank * a->query_heads * (a->nope_dim + a->value_dim), group_tp);
-      add(projection(), a->query_heads * a->value_dim * m.hidden, group_tp);
-      small += a->q_lora_rank + a->kv_lora_rank;
-      if (a->indexer) {
-        add(projection(), from * a->indexer->heads * a->indexer->head_dim, 1);
-        add(projection(), m.hidden * (a->indexer->head_dim + a->indexer->heads), 1);
-        small += 2 * a->indexer->head_dim;
-      }
-    }
-    if (const auto* r = std::get_if<RecurrentState>(&g.attention)) add(linear(), r->weights, group_tp);
-    if (const auto* f = std::get_if<DenseFeedForward>(&g.feed_forward)) {
-      add(linear(), f->matrices * m.hidden * f->width, d.tp);
-      if (f->bias) small += (f->matrices - 1) * f->width + m.hidden;
-    }
-    if (const auto* e = std::get_if<MoeFeedForward>(&g.feed_forward)) {
-      i64 here = experts ? e->top_k : e->experts, in = e->expert_hidden > 0 ? e->expert_hidden : m.hidden;
-      add(linear(), m.hidden * e->experts, 1);
-      if (e->expert_hidden > 0) add(linear(), 2 * m.hidden * e->expert_hidden, 1);
-      add(expert(), here * e->matrices * in * e->width, d.tp);
-      add(linear(), e->matrices * m.hidden * e->shared_width, d.tp);
-      if (e->bias) add(m.weights.embeddings, here * ((e->matrices - 1) * e->width + in), d.tp);
-      if (e->router_bias) small += e->experts;
-      if (e->shared_gate) small += m.hidden;
-    }
-    add(linear(), g.other_weights, d.tp);
-    add(m.weights.embeddings, small, 1);
-  }
-
-  void head(Exact& sum) const {
-    sum.add(embedding(), m.vocab * m.hidden, d.tp, 1 << 20, 1);
-    sum.add(embedding(), (m.head_bias ? m.vocab : 0) + (m.final_norm ? norm() : 0), 1, 1 << 20, 1);
-  }
-
-  Exact rank_weights(i64 stage, const std::vector<i64>& layers) const {
-    Exact sum{d.tp};
-    bool first = stage == 0, last = stage == d.pp - 1;
-    for (std::size_t i = 0; i < m.layers.size(); ++i) layer(sum, m.layers[i], std::nullopt, layers[i]);
-    if (first) {
-      sum.add(embedding(), m.vocab * m.hidden + m.encoder_weights, d.tp, 1 << 20, 1);
-      sum.add(embedding(), m.position_embeddings * m.hidden, 1, 1 << 20, 1);
-    }
-    if (last) {
-      head(sum);
-      if (m.tied_embeddings && first) sum.add(embedding(), -m.vocab * m.hidden, d.tp, 1 << 20, 1);
-      sum.add(linear(), m.other_weights, d.tp, 1 << 20, 1);
-    }
-    return sum;
-  }
-
-  /// Layers of each group on a stage. Engines that lay stages out by whole models are checked with one group alone.
-  std::vector<i64> layers_of(i64 stage) const {
-    std::vector<i64> held;
-    for (const LayerGroup& g : m.layers) held.push_back(g.count * (stage + 1) / d.pp - g.count * stage / d.pp);
-    if (s.engine.layout != Layout::paged) return held;
-    // get_pp_indices: what does not divide goes to the stages before the last, the latest of them first
-    std::vector<i64> all(std::size_t(d.pp), m.layers[0].count / d.pp);
-    for (i64 i = 0; i < m.layers[0].count % d.pp; ++i) ++all[std::size_t(d.pp - 2 - i)];
-    if (m.layers.size() == 1) held[0] = all[std::size_t(stage)];
-    return held;
-  }
-  bool knows_stages() const { return d.pp == 1 || s.engine.layout != Layout::paged || m.layers.size() == 1; }
-
-  // --- what fits on a rank
-
-  /// Below 0 where not even the weights fit.
-  double room(double weights) const {
-    const Engine& e = s.engine;
-    double usable = 0;
-    for (const MemoryTier& tier : s.device.memory) usable += tier.capacity.value;
-    double active = d.activation_bytes->value, kept_back = 1 - e.memory_fraction;
-    if (e.fraction_of == FractionOf::free_after_load) {
-      double free = usable - weights - e.runtime.value - active;
-      return free > 0 ? e.memory_fraction * free : free;
-    }
-    if (e.fraction_of == FractionOf::free_before_load)  // activations live in what is kept back
-      return usable - weights - e.runtime.value - std::max(active, kept_back * usable);
-    return usable * e.memory_fraction - weights - e.runtime.value - active;
-  }
-
-  i64 prefix(const LayerGroup& g) const {
-    bool keeps_all = g.attention.index() == 0 || g.attention.index() == 3;
-    if (!keeps_all) return 0;
-    i64 block = s.engine.layout == Layout::exact ? 1 : s.engine.block_tokens;
-    if (s.engine.layout == Layout::cells) return 0;
-    return std::min(s.w.shared_prefix, kept(g, s.w.context)) / block * block;
-  }
-
-  /// What `n` sequences take on a rank, where the layout knows no groups of unlike layers. Each of its own tokens is
-  /// rounded to the layout's grain.
-  double taken(const std::vector<i64>& layers, i64 n) const {
-    Exact sum{d.tp};
-    const Engine& e = s.engine;
-    for (std::size_t i = 0; i < m.layers.size(); ++i) {
-      const LayerGroup& g = m.layers[i];
-      bool keeps_all = g.attention.index() == 0 || g.attention.index() == 3;
-      i64 tokens = kept(g, s.w.context), shared = prefix(g);
-      if (const auto* a = std::get_if<SlidingAttention>(&g.attention)) tokens = std::min(tokens, a->window);
-      if (const auto* a = std::get_if<ChunkedAttention>(&g.attention)) tokens = std::min(tokens, a->chunk);
-      if (e.layout != Layout::exact && e.layout != Layout::token_pool)
-        tokens = up(tokens, e.block_tokens) * e.block_tokens;
-      if (keeps_all) {
-        cache(sum, g, tokens - shared, false, group_tp, layers[i] * n);
-        cache(sum, g, shared, false, group_tp, layers[i]);
-      } else {
-        LayerGroup wide = g;  // a block may reach past the window
-        if (auto* a = std::get_if<SlidingAttention>(&wide.attention)) a->window = tokens;
-        if (auto* a = std::get_if<ChunkedAttention>(&wide.attention)) a->chunk = tokens;
-        cache(sum, wide, tokens, false, group_tp, layers[i] * n);
-      }
-    }
-    return sum.bytes();
-  }
-
-  bool only_grows() const {
-    for (const LayerGroup& g : m.layers)
-      if (!(g.attention.index() == 0 || g.attention.index() == 3 || g.attention.index() == 6)) return false;
-    return true;
-  }
-  bool knows_layout() const {
-    switch (s.engine.layout) {
-      case Layout::exact: return true;
-      case Layout::paged_up: return true;
-      case Layout::paged:
-      case Layout::token_pool:
-      case Layout::cells: return only_grows();
-    }
-    return false;
-  }
-
-  /// The room as the layout cuts it: whole blocks, whole slots.
-  double cut(double room, const std::vector<i64>& layers) const {
-    Exact token{d.tp};
-    for (std::size_t i = 0; i < m.layers.size(); ++i) {
-      const Attention& a = m.layers[i].attention;
-      if (a.index() == 4 || a.index() == 5 || a.index() == 6) continue;
-      cache(token, m.layers[i], 1, false, group_tp, layers[i]);
-    }
-    double block = token.bytes() * double(s.engine.block_tokens);
-    if (block == 0) return room;
-    if (s.engine.layout == Layout::paged_up) return std::ceil(room / block - 1e-9) * block;
-    if (s.engine.layout == Layout::paged) return std::floor(room / block * (1 + 1e-15)) * block;
-    if (s.engine.layout == Layout::token_pool) return std::floor(std::floor(room) / token.bytes()) * token.bytes();
-    return room;
-  }
-
-  // --- the floor of a step
-
-  double peak(Arithmetic a) const {
-    static const std::vector<Arithmetic> wider[] = {
-        {Arithmetic::fp32, Arithmetic::tf32},
-        {Arithmetic::tf32, Arithmetic::fp32},
-        {Arithmetic::fp16, Arithmetic::bf16, Arithmetic::fp32},
-        {Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},
-        {Arithmetic::fp8, Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},
-        {Arithmetic::int8, Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},
-        {Arithmetic::fp4, Arithmetic::fp8, Arithmetic::bf16, Arithmetic::fp16}};
-    for (Arithmetic w : wider[int(a)])
-      if (s.device.peak[std::size_t(w)]) return s.device.peak[std::size_t(w)]->value;
-    for (const auto& any : s.device.peak)
-      if (any) return any->value;
-    return INFINITY;
-  }
-
-  double sequences() const {
-    i64 at_once = s.engine.pipelined ? std::min(d.pp, s.w.batch) : 1;
-    return double(up(s.w.batch, at_once));
-  }
-
-  /// Tokens of a layer's `kept` that all sequences can have in common: those not of the sequence's own end.
-  i64 common(const LayerGroup& g, i64 tokens) const {
-    i64 own = s.w.context - s.w.shared_prefix;
-    if (const auto* a = std::get_if<SlidingAttention>(&g.attention)) tokens = std::min(tokens, a->window);
-    if (const auto* a = std::get_if<ChunkedAttention>(&g.attention)) tokens = std::min(tokens, a->chunk);
-    if (g.attention.index() > 3) return 0;
-    if (d.eviction.kind == EvictionKind::heavy_hitters && (g.attention.index() == 0 || g.attention.index() == 3))
-      return std::min(tokens, s.w.shared_prefix);  // at best all that is kept lies in it
-    if (d.eviction.kind == EvictionKind::streaming && (g.attention.index() == 0 || g.attention.index() == 3))
-      own = std::min(own, s.d.eviction.window);
-    return std::min(s.w.shared_prefix, std::max<i64>(0, tokens - own));
-  }
-
-  double least_bytes() const {
-    Exact sum{d.tp};
-    i64 groups = up(i64(sequences()), d.attention_dp);
-    for (const LayerGroup& g : m.layers) {
-      i64 tokens = kept(g, s.w.context);
-      layer(sum, g, 1, g.count);
-      cache(sum, g, tokens, true, group_tp, g.count * groups);
-      // read once: the scores of H2O are each sequence's own
-      Exact once{d.tp};
-      Setup plain = s;
-      plain.d.eviction.kind = EvictionKind::none;
-      i64 in_common = s.w.shared_prefix > 0 ? common(g, tokens) : 0;
-      if (in_common > 0) Naive{plain}.cache(once, g, in_common, true, group_tp, g.count * (groups - 1));
-      sum.units -= once.units;
-    }
-    head(sum);
-    sum.add(linear(), m.other_weights, d.tp, 1 << 20, 1);
-    return sum.bytes();
-  }
-
-  /// Times a step can move one resident byte: states twice, a shared cache once for each layer that reads it.
-  double moves() const {
-    double sharing = 0, twice = 1;
-    for (const LayerGroup& g : m.layers) {
-      if (g.shares_kv) sharing += double(g.count);
-      if (g.attention.index() == 4) twice = 2;
-    }
-    return twice * (1 + sharing);
-  }
-
-  /// What the first stage holds, which stands for all of them.
-  double resident() const {
-    Exact sum = rank_weights(0, layers_of(0));
-    for (const LayerGroup& g : m.layers)
-      cache(sum, g, kept(g, s.w.context), false, group_tp, up(g.count, d.pp) * up(s.w.batch, d.attention_dp));
-    return std::max(1.0, sum.bytes());
-  }
-
-  /// All tiers at once, each with what it can hold: the least t in which they deliver all bytes.
-  double memory_bound(double bytes) const {
-    const auto& tiers = s.device.memory;
-    if (tiers.size() == 1) return bytes / tiers[0].reachable().value;
-    double times = std::max(double(d.pp) * moves(), bytes / resident());
-    double low = 0, high = bytes / tiers.back().reachable().value;
-    for (int i = 0; i < 200; ++i) {
-      double t = (low + high) / 2, delivered = 0;
-      for (std::size_t k = 0; k < tiers.size(); ++k) {
-        double most = t * tiers[k].reachable().value;
-        bool holds_the_rest = k + 1 == tiers.size();
-        delivered += holds_the_rest ? most : std::min(most, times * tiers[k].capacity.value);
-      }
-      (delivered >= bytes ? high : low) = t;
-    }
-    return high;
-  }
-
-  double floor_memory() const {
-    double bytes = least_bytes();
-    const auto& cache = s.device.cache;
-    if (!cache || bytes / double(d.pp) > cache->capacity.value) return memory_bound(bytes);
-    if (!cache->bandwidth) return 0;
-    return bytes / std::max(cache->bandwidth->value, s.device.memory[0].reachable().value);
-  }
-
-  double floor_compute() const {
-    double rows = sequences() * double(s.w.query_tokens), seconds = 0, tp = double(d.tp), gtp = double(group_tp);
-    double batch = double(up(i64(sequences()), d.attention_dp)), own_rows = rows / double(d.attention_dp);
-    double hidden = double(m.hidden);
-    for (const LayerGroup& g : m.layers) {
-      double n = double(g.count), attended = double(kept(g, s.w.context)), attention = 0, matrices = 0, other = 0;
-      if (const Heads* h = heads_of(g.attention)) {
-        double q = double(h->query), k = double(h->key_dim), v = double(h->value_dim);
-        double kv = double(up(h->kv, group_tp)) * double(g.attention.index() != 5 && projects_kv(g));
-        if (const auto* a = std::get_if<SlidingAttention>(&g.attention))
-          attended = std::min(attended, double(a->window));
-        if (const auto* a = std::get_if<ChunkedAttention>(&g.attention))
-          attended = std::min(attended, double(a->chunk));
-        if (const auto* a = std::get_if<CrossAttention>(&g.attention)) attended = double(a->encoder_tokens);
-        attention = 2 * q * (k + v) * attended;
-        matrices = hidden * (q * k * (g.projections.output_gate ? 2 : 1) + q * v) / gtp;
-        matrices += hidden * kv * (k + (g.projections.value_from_key ? 0 : v));
-      }
-      if (const auto* a = std::get_if<LatentAttention>(&g.attention)) {
-        double q = double(a->query_heads), r = double(a->kv_lora_rank), rope = double(a->rope_dim);
-        double nope = double(a->nope_dim), v = double(a->value_dim), down = double(a->q_lora_rank);
-        double from = down > 0 ? down : hidden;
-        if (a->indexer) {
-          double x = double(a->indexer->heads), dim = double(a->indexer->head_dim);
-          attention = 2 * x * dim * attended;
-          attended = std::min(attended, double(a->indexer->top_k));
-          matrices = from * x * dim + hidden * (x + dim);
-        }
-        attention += a->expanded ? 2 * q * (nope + rope + v) * attended : 2 * q * (2 * r + rope) * attended;
-        matrices += hidden * (down + r + rope) + (from * q * (nope + rope) + r * q * (nope + v) + q * v * hidden) / gtp;
-      }
-      if (const auto* r = std::get_if<RecurrentState>(&g.attention)) {
-        attention = 6 * double(r->state_elements) + 2 * double(r->conv_elements);
-        seconds += n * 2 * own_rows * double(r->weights) / gtp / peak(linear().arithmetic);
-      }
-      if (const auto* f = std::get_if<DenseFeedForward>(&g.feed_forward))
-        other = double(f->matrices) * hidden * double(f->width) / tp;
-      if (const auto* e = std::get_if<MoeFeedForward>(&g.feed_forward)) {
-        double in = e->expert_hidden > 0 ? double(e->expert_hidden) : hidden;
-        // a router is whole on every rank, and sees the rows of its own group
-        seconds +=
-            n * 2 * own_rows * hidden * (double(e->experts) + 2 * double(e->expert_hidden)) / peak(linear().arithmetic);
-        other = double(e->matrices) * hidden * double(e->shared_width) / tp;
-        seconds +=
-            n * 2 * rows * double(e->top_k * e->matrices) * in * double(e->width) / tp / peak(expert().arithmetic);
-      }
-      other += double(g.other_weights) / tp;
-      Arithmetic kv = d.cache.key.arithmetic == Arithmetic::fp8 ? Arithmetic::fp8 : Arithmetic::bf16;
-      seconds += n * batch * double(s.w.query_tokens) * attention / gtp / peak(kv);
-      seconds += n * 2 * own_rows * matrices / peak(projection().arithmetic);
-      seconds += n * 2 * rows * other / peak(linear().arithmetic);
-    }
-    double last = double(m.vocab) * hidden / tp + double((m.head_bias ? m.vocab : 0) + (m.final_norm ? norm() : 0));
-    seconds += 2 * rows * last / peak(embedding().arithmetic);
-    return seconds + 2 * rows * double(m.other_weights) / tp / peak(linear().arithmetic);
-  }
-};
-
-bool close(double a, double b, double by) { return std::abs(a - b) <= by * std::max(std::abs(a), std::abs(b)); }
-
-std::string differs(const char* what, double core, double naive) {
-  char text[160];
-  std::snprintf(text, sizeof text, "%s: the core says %.17g, by hand %.17g", what, core, naive);
-  return text;
-}
 
 /// Formats whose blocks are a power of two long divide exactly, and so does a double.
 bool is_binary(const Format& f) { return (f.elements & (f.elements - 1)) == 0; }
 
 std::optional<std::string> cache_differs(const Setup& s) {
-  Naive naive{s};
+  ByHand naive{s};
   i64 tokens = s.w.context;
   double by_hand = naive.sequence(tokens).bytes(), core = sequence_cache(s.model, tokens, s.d).value;
   bool exact = is_binary(s.d.cache.key) && is_binary(s.d.cache.value) && by_hand < 0x1p53;
@@ -468,7 +35,7 @@ std::optional<std::string> cache_differs(const Setup& s) {
 }
 
 std::optional<std::string> weights_differ(const Setup& s) {
-  Naive naive{s};
+  ByHand naive{s};
   if (!naive.knows_stages()) return std::nullopt;
   for (i64 stage = 0; stage < s.d.pp; ++stage) {
     double core = rank_weights(s.model, s.d, stage, stages_of(s.engine)).value;
@@ -480,7 +47,7 @@ std::optional<std::string> weights_differ(const Setup& s) {
 
 /// `n` sequences that the core lets in fit the room by hand too, and one more does not.
 std::optional<std::string> fit_differs(const Setup& s) {
-  Naive naive{s};
+  ByHand naive{s};
   if (!naive.knows_stages() || !naive.knows_layout()) return std::nullopt;
   Memory core = s.memory();
   constexpr double hair = 1e-12;
@@ -508,7 +75,7 @@ std::optional<std::string> fit_differs(const Setup& s) {
 }
 
 std::optional<std::string> floor_differs(const Setup& s) {
-  Naive naive{s};
+  ByHand naive{s};
   if (s.device.memory.size() > 1 && !naive.knows_stages()) return std::nullopt;
   Step core = s.step();
   double memory = naive.floor_memory(), compute = naive.floor_compute();
@@ -518,6 +85,41 @@ std::optional<std::string> floor_differs(const Setup& s) {
     return differs("flops over peak", core.floor_compute.value, compute);
   if (core.floor.value != std::max(core.floor_memory.value, core.floor_compute.value))
     return differs("floor", core.floor.value, std::max(memory, compute));
+  return std::nullopt;
+}
+
+/// Seconds, bytes and flops of every part of the step, and what is said of the whole.
+std::optional<std::string> step_differs(const Setup& s) {
+  if (s.device.memory.size() > 1 && !ByHand{s}.knows_stages()) return std::nullopt;
+  StepByHand by_hand = StepByHand::decode(s);
+  Step core = s.step();
+  std::array<StepPart, part_kinds> told;
+  for (const StepPart& p : core.parts) told[std::size_t(p.kind)] = p;
+  for (int kind = 0; kind < part_kinds; ++kind) {
+    const StepPart& p = told[std::size_t(kind)];
+    const PartByHand& hand = by_hand.parts[std::size_t(kind)];
+    std::string name(name_of(PartKind(kind)));
+    const double pairs[][2] = {{p.memory.value, hand.memory},
+                               {p.fixed.value, hand.fixed},
+                               {p.bytes.value, hand.bytes},
+                               {p.flops.value, hand.flops},
+                               {p.seconds.value, hand.seconds()}};
+    const char* of[] = {" streaming", " launches and waits", " bytes", " flops", " in all"};
+    for (int i = 0; i < 5; ++i)
+      if (!close(pairs[i][0], pairs[i][1], 1e-9)) return differs((name + of[i]).c_str(), pairs[i][0], pairs[i][1]);
+    // what is left of the streaming may be all that rounding left
+    if (std::abs(p.compute.value - hand.compute) > 1e-9 * hand.seconds())
+      return differs((name + " arithmetic").c_str(), p.compute.value, hand.compute);
+  }
+  double t = by_hand.seconds();
+  const double said[][2] = {{core.expected.value, t},
+                            {core.low.value, std::max(core.floor.value, s.range.low * t)},
+                            {core.high.value, s.range.high * t},
+                            {core.tokens_per_second, double(s.w.batch * s.d.dp) / t},
+                            {core.tokens_per_second_per_user, 1 / t}};
+  const char* what[] = {"expected", "low", "high", "tokens/s", "tokens/s a user"};
+  for (int i = 0; i < 5; ++i)
+    if (!close(said[i][0], said[i][1], 1e-9)) return differs(what[i], said[i][0], said[i][1]);
   return std::nullopt;
 }
 
@@ -532,6 +134,10 @@ TEST_CASE("the cache in bytes, against a derivation by hand", "[differential]") 
 TEST_CASE("weights of every rank, against a derivation by hand", "[differential]") { agree(weights_differ, 25'000); }
 TEST_CASE("what fits, against a derivation by hand", "[differential]") { agree(fit_differs, 25'000); }
 TEST_CASE("the floor of a step, against a derivation by hand", "[differential]") { agree(floor_differs, 25'000); }
+
+TEST_CASE("every part of the expected step, against a derivation by hand", "[differential]") {
+  agree(step_differs, 25'000);
+}
 
 }  // namespace
 }  // namespace kvroof

@@ -2,19 +2,24 @@
 """Mutation testing of src/core: does a test notice when a formula is wrong?
 
 Each mutant is one token of one source file changed: an operator of arithmetic or comparison, a constant, the smaller for
-the larger. Its file alone is compiled and linked, before the core it replaces, with the test objects of a build of its own
-that need no other program; their tests run until the first one fails. A mutant that fails a test, crashes or runs for
-ever is killed. One that survives is equivalent (it can't change an answer; tests/equivalent_mutants.txt says why, one a
-line) or shows a test that is missing.
+the larger. Nearly all of them are built at once, into one program that is told which of them is alive (tests/mutants.h);
+what can't be said that way (&& and ||, constants the compiler must know) is compiled one by one. Every test case that takes
+less than a few seconds is run alone once, to see which mutants it meets; a mutant is then shown to those that meet it, the
+quick ones first, until one fails. One that fails a test, crashes or runs for ever is killed. One that survives is
+equivalent (it can't change an answer; tests/equivalent_mutants.txt says why, one a line) or shows a test that is missing.
 
-  tests/mutate.py                     200 mutants drawn at random
-  tests/mutate.py --sample 50 --seed 3 --file memory.cc
-  tests/mutate.py --sample 0          all of them: hours
+  tests/mutate.py                        all of them
+  tests/mutate.py --sample 200 --seed 3  so many, drawn at random
+  tests/mutate.py --file memory.cc       of one file
+  tests/mutate.py --shown FILE           survivors into FILE, as tests/equivalent_mutants.txt wants them
 
 Exit code 0: at least 95 % of those that are not equivalent were killed; 1: fewer; 2: it could not be tried.
 """
 import argparse
+import concurrent.futures
+import dataclasses
 import json
+import os
 import pathlib
 import random
 import re
@@ -26,22 +31,23 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent.parent
 BUILD = HERE / "build/mutants"  # each file alone: `./dev mutate` makes it
 CORE = HERE / "src/core"
-TESTS = ("differential properties limits allocation cache experts kernel laws parameters plan serving speculation step "
-         "sweep training units").split()
-FAST = "[differential],[property]"
-SECONDS = 120  # a mutant that takes longer never ends
+CASE_SECONDS = 4  # a test case that takes longer has no part in it
+SPECS = "1500"    # of the random ones, a question
 
-# What is looked for, and what stands there instead. Binary operators have spaces around them (clang-format sees to it).
-RULES = [
-    (r" \+ ", [" - "]), (r" - ", [" + "]), (r" \* ", [" / "]), (r" / ", [" * "]), (r" % ", [" / "]),
-    (r" \+= ", [" -= "]), (r" -= ", [" += "]), (r" \*= ", [" /= "]), (r" /= ", [" *= "]),
-    (r" < ", [" <= ", " >= "]), (r" <= ", [" < ", " > "]), (r" > ", [" >= ", " <= "]), (r" >= ", [" > ", " < "]),
-    (r" == ", [" != "]), (r" != ", [" == "]), (r" && ", [" || "]), (r" \|\| ", [" && "]),
-    (r"\bstd::min\b", ["std::max"]), (r"\bstd::max\b", ["std::min"]), (r"\blarger\(", ["smaller("]),
-    (r"\bsmaller\(", ["larger("]), (r"\bstd::ceil\(", ["std::floor("]), (r"\bstd::floor\(", ["std::ceil("]),
-    (r"\bceil_div\(", ["round_up("]), (r"\btrue\b", ["false"]), (r"\bfalse\b", ["true"]),
-    (r"(?<![\w.\]'])\d+(?![\w.'])", ["+1"]), (r"(?<![\w.])\d+\.\d+(?![\w.])", ["*2"]),
+# What is looked for, what stands there instead, and what tests/mutants.h calls the change. Binary operators have spaces
+# around them (clang-format sees to it).
+OPERATORS = [
+    ("+", ["-"], "Plus"), ("-", ["+"], "Minus"), ("*", ["/"], "Times"), ("/", ["*"], "Over"), ("%", ["/"], "Modulo"),
+    ("+=", ["-="], "PlusInto"), ("-=", ["+="], "MinusInto"), ("*=", ["/="], "TimesInto"), ("/=", ["*="], "OverInto"),
+    ("<", ["<=", ">="], "Less"), ("<=", ["<", ">"], "AtMost"), (">", [">=", "<="], "More"), (">=", [">", "<"], "AtLeast"),
+    ("==", ["!="], "Equal"), ("!=", ["=="], "Unequal"), ("&&", ["||"], None), ("||", ["&&"], None),
 ]
+FUNCTIONS = [
+    ("std::min", "std::max", "least"), ("std::max", "std::min", "most"), ("std::ceil", "std::floor", "up"),
+    ("std::floor", "std::ceil", "down"), ("larger", "smaller", "the_larger"), ("smaller", "larger", "the_smaller"),
+    ("ceil_div", "round_up", "pieces"),
+]
+NUMBER = r"(?<!\de-)(?<![\w.\]'])\d+(?![\w.'])|(?<![\w.])\d+\.\d+(?![\w.])|\btrue\b|\bfalse\b"
 
 
 def blanked(text):
@@ -51,27 +57,58 @@ def blanked(text):
                   flags=re.S | re.M)
 
 
-def other_number(text, how):
-    return str(int(text) + 1) if how == "+1" else repr(float(text) * 2 if float(text) else 1.0)
+def other_number(text):
+    if text in ("true", "false"):
+        return "false" if text == "true" else "true"
+    return str(int(text) + 1) if "." not in text else repr(float(text) * 2 if float(text) else 1.0)
 
 
-def mutants_of(path):
+@dataclasses.dataclass
+class Site:
+    """A token and what may stand there instead; `built` gives the words of tests/mutants.h that can be either."""
+    path: pathlib.Path
+    begin: int
+    end: int
+    line: int
+    others: list
+    built: object  # number of the first mutant -> text; None: must be compiled alone
+    first: int = 0
+
+
+def sites_of(path):
     text = path.read_text()
     code = blanked(text)
-    for pattern, others in RULES:
-        for m in re.finditer(pattern, code):
-            for other in others:
-                new = other_number(m.group(), other) if other in ("+1", "*2") else other
-                yield {"file": path.name, "begin": m.start(), "end": m.end(), "new": new,
-                       "line": text.count("\n", 0, m.start()) + 1}
+
+    def site(begin, end, others, built):
+        return Site(path, begin, end, text.count("\n", 0, begin) + 1, others, built)
+
+    for op, others, name in OPERATORS:
+        for m in re.finditer(" " + re.escape(op) + " ", code):
+            built = name and (lambda n, op=op, name=name: f" {op} ::mutants::{name}<{n}>{{}} {op} ")
+            yield site(m.start(), m.end(), [f" {o} " for o in others], built)
+    for name, other, word in FUNCTIONS:
+        for m in re.finditer(r"(?<![\w:])" + re.escape(name) + r"(<\w+>)?(?=\()", code):
+            kind = m.group(1) or ""
+            built = lambda n, kind=kind, word=word: f"::mutants::{word}<{n}{kind and ', ' + kind[1:-1]}>"
+            yield site(m.start(), m.end(), [other + kind], built)
+    for m in re.finditer(NUMBER, code):
+        built = lambda n, word=m.group(): f"::mutants::number<{n}>({word})"
+        yield site(m.start(), m.end(), [other_number(m.group())], built)
 
 
-def described(mutant, text):
-    begin = text.rfind("\n", 0, mutant["begin"]) + 1
-    end = text.find("\n", mutant["begin"])
-    before = text[begin:end].strip()
-    after = (text[begin:mutant["begin"]] + mutant["new"] + text[mutant["end"]:end]).strip()
-    return f"{mutant['file']}: {before}  =>  {after}"
+def described(site, other):
+    text = site.path.read_text()
+    begin = text.rfind("\n", 0, site.begin) + 1
+    end = text.find("\n", site.begin)
+    after = text[begin:site.begin] + other + text[site.end:end]
+    return f"{site.path.name}: {text[begin:end].strip()}  =>  {after.strip()}"
+
+
+def all_at_once(text, sites):
+    """The source with every site replaced by words that can be either. What the compiler knew it must now be told."""
+    for s in sorted(sites, key=lambda s: -s.begin):
+        text = text[:s.begin] + s.built(s.first) + text[s.end:]
+    return re.sub(r"\bconstexpr (?=[\w:<> ]+ \w+(\[\w*\])? = |double \w+\[\])", "const ", text)
 
 
 def compile_command(path):
@@ -80,89 +117,156 @@ def compile_command(path):
             words = entry["command"].split()
             while words and words[0].endswith("ccache"):
                 words.pop(0)
-            return [w for w in words[:words.index("-o")] if w not in ("-Werror", "-O2")] + ["-O1", "-w"]
+            return [w for w in words[:words.index("-o")] if w not in ("-Werror", "-O2", "-c")] + ["-O1", "-w"]
     sys.exit(f"mutate: {path.name} is not in {BUILD}/compile_commands.json: build first")
 
 
-def linked_with(mutated, out):
-    """The tests' own link command, with the mutant's object before the libraries."""
+def compiled(path, text, folder, extra=()):
+    """The object of a changed source, or None and what the compiler said."""
+    source, object_ = folder / path.name, folder / (path.stem + ".o")
+    source.write_text(text)
+    command = [w for w in compile_command(path) if w != str(path)] + [*extra, "-c", str(source), "-o", str(object_)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=BUILD)
+    return (object_ if run.returncode == 0 else None), run.stderr
+
+
+def built_at_once(path, sites, folder):
+    """The object with all mutants of a file that can live in one program; those that can't lose their `built`."""
+    for _ in range(20):
+        together = [s for s in sites if s.built]
+        object_, said = compiled(path, all_at_once(path.read_text(), together), folder,
+                                 ["-Wno-narrowing", "-include", str(HERE / "tests/mutants.h")])
+        if object_:
+            return object_
+        lines = {int(n) for n in re.findall(re.escape(path.name) + r":(\d+):\d+:", said)}
+        guilty = [s for s in together if s.line in lines]
+        if not guilty:
+            break
+        for s in guilty:
+            s.built = None
+    sys.exit(f"mutate: {path.name} with all its mutants does not compile:\n{said[-3000:]}")
+
+
+def linked(objects, out):
+    """The tests' own link command, with changed objects before the libraries they stand in."""
     commands = subprocess.run(["ninja", "-C", str(BUILD), "-t", "commands", "tests/kvroof_tests"], capture_output=True,
                               text=True, check=True).stdout.splitlines()
-    words = commands[-1].split()
-    libraries = [w for w in words[words.index("-o") + 2:] if w not in ("&&", ":")]
-    objects = [f"tests/CMakeFiles/kvroof_tests.dir/{t}_test.cc.o" for t in TESTS]
-    objects += ["tests/CMakeFiles/kvroof_tests.dir/random_spec.cc.o", "tests/CMakeFiles/test_main.dir/main.cc.o"]
-    return ["g++", "-fuse-ld=gold", "-pie", "-o", str(out)] + objects + mutated + libraries
+    words = [w for w in commands[-1].split() if w not in ("&&", ":")]
+    at = words.index("-o")
+    words = words[:at] + ["-o", str(out)] + words[at + 2:]
+    first_library = next(i for i, w in enumerate(words) if w.endswith(".a"))
+    words = words[:first_library] + [str(o) for o in objects] + words[first_library:]
+    run = subprocess.run(words, capture_output=True, text=True, cwd=BUILD)
+    return run.returncode == 0, run.stderr
 
 
-def passes(program):
-    """Whether all tests pass, the quick and searching ones first."""
-    for which in ([FAST], ["~[differential]~[property]"]):
-        try:
-            run = subprocess.run([str(program), "--abort"] + which, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                 timeout=SECONDS, env={"KVROOF_SPECS": "1500", "PATH": "/usr/bin:/bin"})
-        except subprocess.TimeoutExpired:
-            return False
-        if run.returncode != 0:
-            return False
-    return True
+class Tests:
+    """Test cases of a program with all mutants in it: how long each takes, and which mutants it meets."""
+
+    def __init__(self, program):
+        self.program = program
+        listed = subprocess.run([str(program), "--list-test-names-only"], capture_output=True, text=True).stdout
+        self.cases = [line for line in listed.splitlines() if line.strip()]
+        self.seconds, self.met = {}, {}
+
+    def run(self, case, timeout, program=None, **environment):
+        name = re.sub(r"([,\[\]\\*\"])", r"\\\1", case)
+        with tempfile.TemporaryDirectory() as home:
+            try:
+                return subprocess.run([str(program or self.program), "--abort", name], stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, timeout=timeout, cwd=home,
+                                      env={"KVROOF_SPECS": SPECS, "PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home,
+                                           **environment}).returncode
+            except subprocess.TimeoutExpired:
+                return -1
+
+    def look(self, case, folder):
+        reached = folder / f"reached-{self.cases.index(case)}"
+        begun = time.time()
+        if self.run(case, CASE_SECONDS, KVROOF_REACHED=str(reached)) == 0:
+            self.seconds[case] = time.time() - begun
+            self.met[case] = {int(n) for n in reached.read_text().split()}
+
+    def in_order(self, mutant=None):
+        return [c for c in sorted(self.seconds, key=self.seconds.get) if mutant is None or mutant in self.met[c]]
+
+    def verdict(self, cases, program=None, **environment):
+        for case in cases:
+            code = self.run(case, 10 * self.seconds[case] + 5, program, **environment)
+            if code == 77:
+                return "has no meaning"
+            if code != 0:
+                return "killed"
+        return "survived"
 
 
-def verdict(mutant, folder):
-    path = CORE / mutant["file"]
-    text = path.read_text()
-    source, object_, program = folder / mutant["file"], folder / "mutant.o", folder / "tests"
-    source.write_text(text[:mutant["begin"]] + mutant["new"] + text[mutant["end"]:])
-    command = [w if w != str(path) else str(source) for w in compile_command(path)]
-    command = [w for w in command if w != "-c"] + ["-c", str(source), "-o", str(object_)]
-    if subprocess.run(command, capture_output=True, cwd=BUILD).returncode != 0:
-        return "does not compile"
-    if subprocess.run(linked_with([str(object_)], program), capture_output=True, cwd=BUILD).returncode != 0:
-        return "does not compile"
-    return "survived" if passes(program) else "killed"
+def alone(tests, site, other, near, folder):
+    """The verdict on a mutant that is compiled by itself; `near` are the test cases that come by its place."""
+    text = site.path.read_text()
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        object_, _ = compiled(site.path, text[:site.begin] + other + text[site.end:], pathlib.Path(name))
+        program = pathlib.Path(name) / "tests"
+        if not object_ or not linked([object_], program)[0]:
+            return "has no meaning"
+        return tests.verdict(near, program)
 
 
 def known_equivalent():
-    path = HERE / "tests/equivalent_mutants.txt"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = (HERE / "tests/equivalent_mutants.txt").read_text().splitlines()
     return {line.split("  ::  ")[0] for line in lines if line and not line.startswith("#")}
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--sample", type=int, default=200, help="how many; 0: all")
+    arguments.add_argument("--sample", type=int, default=0, help="how many; 0: all")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--file", help="of this file alone, such as memory.cc")
-    arguments.add_argument("--seconds", type=float, default=1e9, help="stop after so long")
+    arguments.add_argument("--shown", help="a file for the survivors")
     o = arguments.parse_args()
-    files = sorted(CORE.glob("*.cc")) if not o.file else [CORE / o.file]
-    everything = [m for path in files for m in mutants_of(path)]
-    drawn = list(everything)
-    random.Random(o.seed).shuffle(drawn)
-    if o.sample:
-        drawn = drawn[:o.sample]
-    equivalent, begun = known_equivalent(), time.time()
-    counts, survivors = {"killed": 0, "survived": 0, "equivalent": 0, "does not compile": 0}, []
-    with tempfile.TemporaryDirectory() as name:
+    begun, equivalent = time.time(), known_equivalent()
+    files = sorted(CORE.glob("*.cc"))
+    sites = {path: list(sites_of(path)) for path in files}
+    number = 1
+    for path in files:
+        for s in sites[path]:
+            s.first, number = number, number + len(s.others)
+    counts = dict.fromkeys(["killed", "survived", "equivalent", "has no meaning"], 0)
+    with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = pathlib.Path(name)
-        unchanged = folder / "unchanged"
-        build = subprocess.run(linked_with([], unchanged), capture_output=True, text=True, cwd=BUILD)
-        if build.returncode != 0 or not passes(unchanged):
-            print("mutate: the tests do not build or pass as they are", build.stderr[-2000:], file=sys.stderr)
-            return 2
-        for i, mutant in enumerate(drawn):
-            if time.time() - begun > o.seconds:
-                break
-            words = described(mutant, (CORE / mutant["file"]).read_text())
-            result = "equivalent" if words in equivalent else verdict(mutant, folder)
+        objects = list(pool.map(lambda path: built_at_once(path, sites[path], folder), files))
+        done, said = linked(objects, folder / "tests")
+        if not done:
+            sys.exit(f"mutate: the tests do not link:\n{said[-3000:]}")
+        tests = Tests(folder / "tests")
+        list(pool.map(lambda case: tests.look(case, folder), tests.cases))
+        print(f"{number - 1} mutants; {len(tests.seconds)} of {len(tests.cases)} test cases take part, "
+              f"{sum(tests.seconds.values()):.0f} s; ready after {time.time() - begun:.0f} s", flush=True)
+
+        def judged(mutant):
+            site, i = mutant
+            words = described(site, site.others[i])
+            if words in equivalent:
+                return site, words, "equivalent"
+            if site.built:
+                return site, words, tests.verdict(tests.in_order(site.first + i), KVROOF_MUTANT=str(site.first + i))
+            beside = [s.first for s in sites[site.path] if s.built and abs(s.line - site.line) <= 3]
+            near = [c for c in tests.in_order() if not beside or any(b in tests.met[c] for b in beside)]
+            return site, words, alone(tests, site, site.others[i], near, folder)
+
+        drawn = [(s, i) for path in files for s in sites[path] for i in range(len(s.others))
+                 if not o.file or path.name == o.file]
+        random.Random(o.seed).shuffle(drawn)
+        survivors = []
+        for site, words, result in pool.map(judged, drawn[:o.sample] if o.sample else drawn):
             counts[result] += 1
             if result == "survived":
-                survivors.append(words)
-                print(f"survived  {mutant['file']}:{mutant['line']}  {words}", flush=True)
+                survivors.append((site.path.name, site.line, words))
+                print(f"survived  {site.path.name}:{site.line}  {words}", flush=True)
+    if o.shown:
+        pathlib.Path(o.shown).write_text("".join(f"{words}\n" for _, _, words in sorted(survivors)))
     tried = counts["killed"] + counts["survived"]
     share = counts["killed"] / tried if tried else 1
-    print(f"{len(everything)} mutants in all; drawn {sum(counts.values())}: {counts['killed']} killed, "
-          f"{counts['survived']} survived, {counts['equivalent']} equivalent, {counts['does not compile']} do not compile")
+    print(", ".join(f"{n} {what}" for what, n in counts.items()))
     print(f"killed {100 * share:.1f} % in {time.time() - begun:.0f} s")
     return 0 if share >= 0.95 else 1
 

@@ -153,6 +153,20 @@ Device device(Draws& c) {
   for (Seconds& latency : a.all_reduce) latency = {c.of({0.0, 5e-6})};
   a.layer = {c.of({0.0, 3e-6})};
   a.step = {c.of({0.0, 100e-6})};
+  if (c.rarely(3)) a.linears[int(Arithmetic::fp8)] = LinearRate{c.of({0.9, 0.3}), {c.of({0.0, 7e-6})}};
+  if (c.rarely(3))
+    a.attention[int(Arithmetic::fp8)] = AttentionRate{c.of({0.7, 0.2}), {c.of({0.0, 5e-6})}, {}, c.of({0.0, 2.0})};
+  if (c.rarely(4)) d.link->pair = 0.25 * d.link->per_direction;
+  if (c.rarely(3)) d.network = Bandwidth{c.of({50e9, 12.5e9})};
+  if (c.rarely(3)) d.host_link = Bandwidth{c.of({64e9, 1e9})};
+  if (d.host_link && c.rarely(4)) d.link.reset();
+  a.all_reduce[2] = {c.of({0.0, 11e-6})};
+  a.network_latency = {c.of({0.0, 30e-6})};
+  a.link = c.of({0.7, 1.0});
+  a.hop = {c.of({0.0, 10e-6})};
+  a.layer_per_1024_hidden = {c.of({0.0, 0.5e-6})};
+  if (c.rarely(3)) a.core_rate = Bandwidth{c.of({10e9, 1e12})};
+  if (c.rarely(4)) a.core.push_back({format("bf16"), {c.of({0.0, 1e-12})}, {c.of({0.0, 1e-11})}, {c.of({1e12, 1e11})}});
   return d;
 }
 
@@ -168,6 +182,15 @@ Engine engine(Draws& c) {
   e.pipelined = !c.rarely(2);
   e.layer = {c.of({0.0, 12e-6})};
   e.sequence = {c.of({0.0, 2e-6})};
+  e.sequence_layer = {c.of({0.0, 0.5e-6})};
+  e.layer_per_log2_tp = {c.of({0.0, 4e-6})};
+  e.moe_layer = {c.of({0.0, 20e-6})};
+  e.step = {c.of({0.0, 300e-6})};
+  e.stage = {c.of({0.0, 15e-6})};
+  e.hidden_launch = {c.of({0.0, 3e-6})};
+  e.matrix_vector = c.rarely(3);
+  e.k_quants = c.of({1.0, 0.6});
+  e.prefill_overlap = c.of({0.0, 0.4});
   return e;
 }
 
@@ -188,6 +211,9 @@ Deployment deployment(Draws& c) {
     default: break;
   }
   d.activation_bytes = Bytes{c.of({0.0, 2'000'000'001.0})};
+  d.expert_skew = c.rarely(6) ? c.of({0.5, 1.2}) : 0;
+  d.dp = c.of<i64>({1, 1, 2});
+  d.batched_tokens = c.of<i64>({8192, 2048, 512});
   return d;
 }
 
@@ -203,10 +229,10 @@ Workload workload(Draws& c) {
 std::string of(const Deployment& d) {
   std::string text = fmt::format(
       "deployment: tp {}, pp {}, ep {}, attention_dp {}, key {}, value {}, state {}, activations {}, eviction {} "
-      "sinks {} window {} budget {} share {}",
+      "sinks {} window {} budget {} share {}, skew {}, dp {}, batched tokens {}",
       d.tp, d.pp, d.ep, d.attention_dp, d.cache.key.name, d.cache.value.name, d.cache.state.name,
       d.activation_bytes ? d.activation_bytes->value : -1, int(d.eviction.kind), d.eviction.sinks, d.eviction.window,
-      d.eviction.budget_tokens, d.eviction.budget_share);
+      d.eviction.budget_tokens, d.eviction.budget_share, d.expert_skew, d.dp, d.batched_tokens);
   return d.weights ? text + fmt::format(", weights {}", d.weights->name) : text;
 }
 

@@ -91,5 +91,37 @@ TEST_CASE("where all that a step moves fits the last-level cache, no floor is cl
   CHECK(s.floor_memory.value == 0);
 }
 
+/// One layer of that attention alone.
+Model only(Attention attention) {
+  Model m = catalog().model("llama-3.1-8b");
+  m.layers[0].count = 1;
+  m.layers[0].attention = attention;
+  return m;
+}
+
+TEST_CASE("a window or a state takes as long whatever came before it, few cores at work or many") {
+  Device device = catalog().device("h100-sxm");  // its attention draws less with few tiles
+  auto step = [&](const Attention& attention, i64 context) {
+    return decode_step(only(attention), device, {}, {context, 1, 0}, catalog().engine("ideal"), {1, 1}).expected.value;
+  };
+  Heads heads{8, 2, 128, 128};
+  CHECK(step(SlidingAttention{heads, 256}, 256) == step(SlidingAttention{heads, 256}, 100'000));
+  CHECK(step(ChunkedAttention{heads, 256}, 256) == step(ChunkedAttention{heads, 256}, 100'000));
+  CHECK(step(CrossAttention{heads, 1500}, 1) == step(CrossAttention{heads, 1500}, 100'000));
+  CHECK(step(RecurrentState{0, 1 << 20, 8, 0}, 1) == step(RecurrentState{0, 1 << 20, 8, 0}, 100'000));
+}
+
+TEST_CASE("a prefix that all have in common lies in memory once, so it may fit the fast tier") {
+  Device two = catalog().device("h100-sxm"), fast = two;
+  two.memory[0].capacity = {20e9};  // 16.06 GB of weights, 1.07 GB of 8,192 tokens
+  two.memory.push_back({"slow", {1000e9}, {50e9}, {}, {}});
+  auto step = [&](const Device& device, i64 prefix) {
+    return decode_step(catalog().model("llama-3.1-8b"), device, {}, {8192, 16, prefix}, catalog().engine("ideal"),
+                       {1, 1});
+  };
+  CHECK(step(two, 8192).expected == step(fast, 8192).expected);
+  CHECK(step(two, 0).expected > 2 * step(fast, 0).expected);
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -19,10 +19,13 @@ Bytes ideal_bytes(const Rank& r) {
   return sum;
 }
 
+bool has_full_layers(const std::vector<CacheType>& types) {
+  return std::any_of(types.begin(), types.end(), [](const CacheType& t) { return t.grows() && t.limit == 0; });
+}
+
 /// SGLang's share of the sliding pool; alone it has all the tokens.
 double sliding_ratio(const std::vector<CacheType>& types, const Engine& engine) {
-  bool has_full = std::any_of(types.begin(), types.end(), [](const CacheType& t) { return t.grows() && t.limit == 0; });
-  return has_full ? engine.sliding_ratio : 1;
+  return has_full_layers(types) ? engine.sliding_ratio : 1;
 }
 
 /// Tokens of a type's pool when the engine is told to hold `tokens`.
@@ -49,7 +52,7 @@ i64 sequences_in(Bytes room, Bytes per_sequence) {
 
 i64 shared_tokens(const CacheType& t, const Rank& r, i64 block) {
   if (t.limit > 0 || !t.grows()) return 0;
-  return std::min(r.workload.shared_prefix, kept_by(t, r.workload.context, r.deployment)) / block * block;
+  return kept_in_common(r.workload.context, r.workload.shared_prefix, r.deployment.eviction) / block * block;
 }
 
 Allocation allocate_exact(const Rank& r, Bytes room) {
@@ -72,6 +75,31 @@ Allocation allocate_exact(const Rank& r, Bytes room) {
   return a;
 }
 
+namespace {
+
+/// Of a pool's tokens what one sequence takes for itself, and how many of them it admits.
+struct PoolUse {
+  i64 tokens = 0, own = 0, sequences = 0;
+};
+
+/// Tokens that have left the window are freed, unless all layers are windowed: then the one pool keeps them.
+PoolUse pool_use(const CacheType& t, const Rank& r, double ratio, i64 max_tokens) {
+  const Workload& w = r.workload;
+  bool beside_full = t.limit > 0 && has_full_layers(r.types);
+  i64 shared = shared_tokens(t, r, r.engine.block_tokens);
+  i64 held = t.limit == 0  ? kept_by(t, w.context, r.deployment)
+             : beside_full ? std::min(w.context, t.limit)
+                           : w.context;
+  PoolUse use{beside_full ? i64(ratio * double(max_tokens)) : max_tokens, held - shared, i64(9e18)};
+  if (use.own > 0)
+    use.sequences = std::max<i64>(0, use.tokens - shared) / use.own;
+  else if (use.tokens < shared)
+    use.sequences = 0;
+  return use;
+}
+
+}  // namespace
+
 /// SGLang: full and sliding layers have a pool each, sized so that the sliding pool has `sliding_ratio` of the full
 /// pool's tokens; recurrent states take their share of the memory first, and a request is admitted for so many slots.
 Allocation allocate_token_pool(const Rank& r, Bytes room) {
@@ -79,32 +107,32 @@ Allocation allocate_token_pool(const Rank& r, Bytes room) {
   const Engine& engine = r.engine;
   const Workload& w = r.workload;
   double ratio = sliding_ratio(r.types, engine);
-  i64 shared = 0;  // tokens
   Bytes cell, state;
-  i64 kept = kept_tokens(FullAttention{}, w.context, r.deployment.eviction);
   for (const CacheType& t : r.types) {
     double share = t.limit > 0 ? ratio : 1;
     cell += double(t.layers) * share * t.per_token();
     state += double(t.layers) * t.constant();
     CacheGroup group{std::string(t.kind), t.layers, 0, 1, t.per_token(), 0, {}};
-    i64 held = t.limit > 0 ? w.context : kept, prefix = std::min(held, shared_tokens(t, r, engine.block_tokens));
+    i64 held = t.limit > 0 ? w.context : kept_by(t, w.context, r.deployment);  // only full layers evict
+    i64 prefix = shared_tokens(t, r, engine.block_tokens);
     group.per_sequence = double(t.layers) * (t.constant() + share * double(held - prefix) * t.per_token());
     a.shared += double(t.layers) * double(prefix) * t.per_token();
-    shared = std::max(shared, prefix);
     a.per_sequence += group.per_sequence;
     a.groups.push_back(std::move(group));
   }
   Bytes for_states = state.value > 0 ? room * (engine.state_ratio / (1 + engine.state_ratio)) : Bytes{};
   i64 slots = state.value > 0 ? whole(for_states / state) - engine.state_slots : i64(9e18);
   a.max_tokens = cell.value > 0 ? whole(std::floor((room - for_states).value) / cell.value) : 0;
-  i64 own = std::max<i64>(0, kept - shared);
-  i64 by_tokens = cell.value == 0 || (own == 0 && a.max_tokens >= shared) ? i64(9e18)
-                  : own > 0 ? std::max<i64>(0, a.max_tokens - shared) / own
-                            : 0;
   i64 by_slots = state.value > 0 ? slots / engine.slots_per_request : slots;
-  a.max_sequences = std::max<i64>(0, std::min(by_tokens, by_slots));
+  PoolUse tightest{0, 0, i64(9e18)};
+  for (const CacheType& t : r.types) {
+    PoolUse use = t.grows() ? pool_use(t, r, ratio, a.max_tokens) : tightest;
+    if (use.sequences < tightest.sequences) tightest = use;
+  }
+  a.max_sequences = std::max<i64>(0, std::min(tightest.sequences, by_slots));
   a.concurrency = double(a.max_sequences);
-  if (cell.value > 0 && by_tokens <= by_slots && shared == 0) a.concurrency = double(a.max_tokens) / double(kept);
+  if (tightest.own > 0 && tightest.sequences <= by_slots && a.shared.value == 0)
+    a.concurrency = double(tightest.tokens) / double(tightest.own);
   a.used = double(a.max_tokens) * cell + (state.value > 0 ? double(slots + engine.state_slots) * state : Bytes{});
   return a;
 }

@@ -21,7 +21,7 @@ i64 hybrid_block(const Rank& r) {
   Bytes state, token;
   for (const CacheType& t : r.types) {
     state = larger(state, state_page(t, r.deployment));
-    token = larger(token, t.per_token());
+    token = larger(token, t.token());
   }
   if (state.value == 0 || token.value == 0) return block;
   return std::max(block, block * i64(std::ceil(state / (token * double(block)) - 1e-9)));
@@ -70,7 +70,7 @@ Grouping add_groups(Allocation& a, const Rank& r, i64 block, Bytes page, i64 siz
     group.kind = t.kind;
     group.layers = t.layers;
     group.page = page;
-    group.block_tokens = t.grows() ? std::max(block, whole(page / t.per_token())) : block;
+    group.block_tokens = t.token().value > 0 ? std::max(block, whole(page / t.token())) : block;
     i64 groups = ceil_div(t.layers, size);
     group.padding = groups * size - t.layers;
     i64 context = longest_request(r);
@@ -115,7 +115,7 @@ Allocation allocate_paged(const Rank& r, Bytes room) {
     grouping = add_uniform_groups(a, r, block);
   } else {
     Bytes page;  // the largest page; types with smaller ones get a longer block
-    for (const CacheType& t : r.types) page = larger(page, double(block) * t.per_token());
+    for (const CacheType& t : r.types) page = larger(page, double(block) * t.token());
     if (page.value == 0)
       for (const CacheType& t : r.types) page = larger(page, larger(state_page(t, r.deployment), t.constant()));
     i64 size = r.types.size() == 1 ? r.types[0].layers : layers_per_group(r.types);

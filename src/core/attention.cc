@@ -74,6 +74,14 @@ i64 limit_of(const Attention& a) {
   return 0;
 }
 
+i64 attended_tokens(const Attention& a, i64 tokens) {
+  if (i64 limit = limit_of(a)) return std::min(tokens, limit);
+  if (const auto* cross = std::get_if<CrossAttention>(&a)) return cross->encoder_tokens;
+  const auto* mla = std::get_if<LatentAttention>(&a);
+  if (mla && mla->indexer && !mla->expanded) return std::min(tokens, mla->indexer->top_k);
+  return std::holds_alternative<RecurrentState>(a) ? 1 : tokens;
+}
+
 const Heads* heads_of(const Attention& a) {
   return std::visit(
       [](const auto& kind) -> const Heads* {

@@ -181,6 +181,8 @@ inline std::string_view kind_name(const Attention& a) {
 }
 /// Window or chunk of the kinds that keep no more; 0 where every token is kept, or none.
 i64 limit_of(const Attention& attention);
+/// Of `tokens` cached ones those that a query works on: a window's, an indexer's choice, an encoder's; of a state one.
+i64 attended_tokens(const Attention& attention, i64 tokens);
 /// The query/KV heads of the kinds that have them; null for MLA, states and none.
 const Heads* heads_of(const Attention& a);
 Heads* heads_of(Attention& a);

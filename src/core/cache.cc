@@ -75,11 +75,24 @@ Bytes layer_common(const LayerGroup& group, i64 tokens, i64 prefix, const Deploy
   const Attention& a = group.attention;
   const Eviction& eviction = deployment.eviction;
   if (!is_growing(a) && !is_windowed(a)) return {};
-  i64 kept = kept_tokens(a, tokens, eviction), own = tokens - prefix;
-  if (is_windowed(a)) kept = std::min(kept, limit_of(a));
-  if (is_growing(a) && eviction.kind == EvictionKind::streaming) own = std::min(own, eviction.window);
-  if (is_growing(a) && eviction.kind == EvictionKind::heavy_hitters) own = 0;
-  return bytes_of(moved(a, std::clamp<i64>(kept - own, 0, prefix)), deployment.cache);
+  i64 common = kept_in_common(tokens, prefix, eviction);
+  if (is_windowed(a))
+    common = std::clamp<i64>(limit_of(a) - (tokens - prefix), 0, prefix);
+  else if (eviction.kind == EvictionKind::heavy_hitters)
+    common = std::min(prefix, kept_tokens(a, tokens, eviction));
+  return bytes_of(moved(a, common), deployment.cache);
+}
+
+i64 kept_in_common(i64 tokens, i64 prefix, const Eviction& eviction) {
+  if (eviction.kind == EvictionKind::none) return prefix;
+  if (eviction.kind == EvictionKind::heavy_hitters) return 0;
+  i64 kept = std::min(tokens, eviction.sinks + eviction.window), own = std::min(tokens - prefix, eviction.window);
+  return std::clamp<i64>(kept - own, 0, prefix);
+}
+
+Bytes layer_shared(const LayerGroup& group, i64 tokens, i64 prefix, const Deployment& deployment) {
+  if (group.shares_kv || !is_growing(group.attention)) return {};
+  return bytes_of(stored(group.attention, kept_in_common(tokens, prefix, deployment.eviction)), deployment.cache);
 }
 
 Bytes sequence_cache(const Model& model, i64 tokens, const Deployment& deployment) {

@@ -34,6 +34,14 @@ Bytes layer_moved(const LayerGroup& group, i64 tokens, const Deployment& deploym
 /// but those; its scores are each sequence's own.
 Bytes layer_common(const LayerGroup& group, i64 tokens, i64 prefix, const Deployment& deployment);
 
+/// Tokens of a common prefix of `prefix` that a layer without a window keeps of `tokens` for all sequences alike, so
+/// that they can be stored once. StreamingLLM drops those between its sinks and the window; H2O keeps what each
+/// sequence looked at, which is its own.
+i64 kept_in_common(i64 tokens, i64 prefix, const Eviction& eviction);
+
+/// Bytes of one layer, all heads, that are stored once for all sequences.
+Bytes layer_shared(const LayerGroup& group, i64 tokens, i64 prefix, const Deployment& deployment);
+
 /// Stored bytes of one sequence over all layers, unsharded.
 Bytes sequence_cache(const Model& model, i64 tokens, const Deployment& deployment);
 /// Growth of one sequence per token once every window is full.

@@ -24,6 +24,8 @@ struct CacheType {
 
   bool grows() const { return cross_tokens == 0 && key.value > 0; }
   Bytes per_token() const { return grows() ? key + value + index + score : Bytes{}; }
+  /// One cached token's, an encoder's too; 0 of a state.
+  Bytes token() const { return cross_tokens > 0 ? (key + value) / double(cross_tokens) : per_token(); }
   Bytes constant() const { return conv + state + (cross_tokens > 0 ? key + value : Bytes{}); }
 };
 

@@ -87,7 +87,7 @@ void Pass::attention(const AttentionOp& op, double batch) {
   if (op.layers == 0) return;
   const Device& device = schedule_.device();
   Bytes bytes = batch * op.bytes;
-  double share = attention_share(op.rate, device, batch * op.tiles, op.kept);
+  double share = attention_share(op.rate, device, batch * op.tiles, op.attended);
   Seconds launch = op.layers * larger(Seconds{}, op.launch + tile_time(op.rate, device, batch * op.tiles));
   add(part(PartKind::kv_cache), launch, bytes, bytes / share, op.per_sequence * batch);
   // With cascade attention at its best a common prefix is read once, not once per sequence.

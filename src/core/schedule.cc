@@ -163,15 +163,17 @@ AttentionOp Schedule::decode(const LayerGroup& g, const Workload& w) const {
   i64 tp = d_.attention_tp();
   double share = rank_share(g.attention, tp);
   op.rate = device_.achievable.attention_rate(arithmetic);
-  op.kept = kept_tokens(g.attention, w.context, d_.eviction);
+  i64 kept = kept_tokens(g.attention, w.context, d_.eviction);
+  op.attended = attended_tokens(g.attention, kept);
+  if (std::holds_alternative<RecurrentState>(g.attention)) op.rate.reach = 0;  // its kernels cut a head further
   op.layers = double(g.count);
   op.launch = op.rate.launch - engine_.hidden_launch;
   op.tiles = double(ceil_div(shards(g.attention), tp));
   op.bytes = op.layers * share * layer_moved(g, w.context, d_);
   op.common = op.layers * share * layer_common(g, w.context, w.shared_prefix, d_);
-  Flops flops = double(w.query_tokens) * attention_flops(g.attention, op.kept);
+  Flops flops = double(w.query_tokens) * attention_flops(g.attention, kept);
   op.per_sequence = work(op.layers / double(tp) * flops, arithmetic);
-  if (std::optional<Seconds> core = core_time(g.attention, op.kept, w.query_tokens))
+  if (std::optional<Seconds> core = core_time(g.attention, kept, w.query_tokens))
     op.per_sequence.reached = op.layers * *core;
   return op;
 }
@@ -184,7 +186,7 @@ std::optional<Seconds> Schedule::core_time(const Attention& attention, i64 kept,
   if (!cost || queries == 0) return std::nullopt;
   Flops flops = attention_flops(attention, kept);
   double elements = flops.value / (2 * queries) * double(shards(attention));
-  double scores = queries * double(kept) / tp;
+  double scores = queries * double(attended_tokens(attention, kept)) / tp;
   double asked = double(query_tokens);
   return rank_share(attention, d_.attention_tp()) * elements * cost->element + asked * scores * cost->score +
          asked / tp * flops / cost->rate;
@@ -214,11 +216,24 @@ double Schedule::experts_read(const MoeFeedForward& moe, double rows) const {
   return double(d_.ep) * busiest_rank_experts(moe, rows, d_.ep, d_.expert_skew);
 }
 
-Bytes Schedule::resident_sequence(i64 context) const {
+/// Of every group the layers of the fullest stage, by what a layer of it keeps.
+template <class Kept>
+Bytes Schedule::resident(Kept kept) const {
   Bytes sum;
   for (const LayerGroup& g : model_.layers)
-    sum += double(ceil_div(g.count, d_.pp)) * rank_share(g.attention, d_.attention_tp()) * layer_stored(g, context, d_);
+    sum += double(ceil_div(g.count, d_.pp)) * rank_share(g.attention, d_.attention_tp()) * kept(g);
   return sum;
+}
+
+Bytes Schedule::resident_sequence(const Workload& w) const {
+  return resident([&](const LayerGroup& g) {
+    return layer_stored(g, w.context, d_) - layer_shared(g, w.context, w.shared_prefix, d_);
+  });
+}
+
+Bytes Schedule::resident_shared(const Workload& w) const {
+  if (w.shared_prefix == 0) return {};
+  return resident([&](const LayerGroup& g) { return layer_shared(g, w.context, w.shared_prefix, d_); });
 }
 
 }  // namespace kvroof

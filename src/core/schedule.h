@@ -48,7 +48,7 @@ struct AttentionOp {
   Seconds launch;
   AttentionRate rate;
   double tiles = 0;  ///< pieces of work of one sequence and layer
-  i64 kept = 0;      ///< cached tokens that are read
+  i64 attended = 0;  ///< cached tokens that a query works on
   Bytes bytes;       ///< of one sequence
   Bytes common;      ///< of them what all sequences can share at best
   Work per_sequence;
@@ -85,9 +85,10 @@ class Schedule {
   /// Experts that `rows` rows touch, times the share of each a rank holds, on the rank that has most of them.
   double experts_read(const MoeFeedForward& moe, double rows) const;
   Seconds stage_hops() const { return stage_hops_; }
-  /// Bytes a rank of the first stage holds: weights, and what one sequence adds.
+  /// Bytes a rank of the first stage holds: weights, what one sequence adds, and what all of them share.
   Bytes resident_weights() const { return resident_weights_; }
-  Bytes resident_sequence(i64 context) const;
+  Bytes resident_sequence(const Workload& workload) const;
+  Bytes resident_shared(const Workload& workload) const;
 
   double attention_groups() const { return double(d_.attention_dp); }
   /// How often a step can move one resident byte, and on how many stages: states are read and written, a cache is read
@@ -99,6 +100,8 @@ class Schedule {
   const Engine& engine() const { return engine_; }
 
  private:
+  template <class Kept>
+  Bytes resident(Kept kept) const;
   void add_linears(const LayerGroup& group);
   void add_experts(const MoeFeedForward& moe, MatrixOp one);
   void add_head();

@@ -50,7 +50,8 @@ Decoder::Decoder(const Model& model, const Device& device, const Deployment& d, 
 void Decoder::set_workload(const Workload& w) {
   attention_.clear();
   for (const LayerGroup& g : schedule_.model().layers) attention_.push_back(schedule_.decode(g, w));
-  resident_sequence_ = schedule_.resident_sequence(w.context);
+  resident_shared_ = schedule_.resident_weights() + schedule_.resident_shared(w);
+  resident_sequence_ = schedule_.resident_sequence(w);
   query_tokens_ = double(w.query_tokens);
 }
 
@@ -61,7 +62,7 @@ double sequences_at_once(const Deployment& d, const Engine& engine, i64 batch) {
 
 Pass Decoder::pass(i64 batch) const {
   double sequences = sequences_at_once(d_, schedule_.engine(), batch), rows = sequences * query_tokens_;
-  Pass pass(schedule_, schedule_.resident_weights() + schedule_.sequences(double(batch)) * resident_sequence_);
+  Pass pass(schedule_, resident_shared_ + schedule_.sequences(double(batch)) * resident_sequence_);
   pass.matrices(rows, rows);
   for (const AttentionOp& op : attention_) pass.attention(op, schedule_.sequences(sequences));
   pass.collectives(rows);

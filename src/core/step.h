@@ -54,7 +54,8 @@ class Decoder {
   const Deployment& d_;
   double query_tokens_ = 1;
   std::vector<AttentionOp> attention_;
-  Bytes resident_sequence_;
+  Bytes resident_shared_;    ///< weights, and what all sequences have in common
+  Bytes resident_sequence_;  ///< what each adds
 };
 
 /// Of `batch` sequences those that a stage works on at once, where the engine keeps all stages busy.
