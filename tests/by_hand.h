@@ -325,9 +325,14 @@ struct ByHand {
     return INFINITY;
   }
 
+  /// Sequences that a stage works on at once.
   double sequences() const {
     i64 at_once = s.engine.pipelined ? std::min(d.pp, s.w.batch) : 1;
-    return double(up(s.w.batch, at_once));
+    return double(s.w.batch) / double(at_once);  // the mean of what the stages take turns at
+  }
+  /// Of them those of the fullest group of data-parallel attention.
+  double group_sequences() const {
+    return d.attention_dp == 1 ? sequences() : std::ceil(sequences() / double(d.attention_dp));
   }
 
   /// Tokens of a layer's `kept` that all sequences can have in common: those not of the sequence's own end.
@@ -345,22 +350,20 @@ struct ByHand {
 
   double least_bytes() const {
     Exact sum{d.tp};
-    i64 groups = up(i64(sequences()), d.attention_dp);
+    Exact one{d.tp}, once{d.tp};  // of one sequence, and of them what all read once
     for (const LayerGroup& g : m.layers) {
       i64 tokens = kept(g, s.w.context);
       layer(sum, g, 1, g.count);
-      cache(sum, g, tokens, true, group_tp, g.count * groups);
-      // read once: the scores of H2O are each sequence's own
-      Exact once{d.tp};
+      cache(one, g, tokens, true, group_tp, g.count);
+      // the scores of H2O are each sequence's own
       Setup plain = s;
       plain.d.eviction.kind = EvictionKind::none;
       i64 in_common = s.w.shared_prefix > 0 ? common(g, tokens) : 0;
-      if (in_common > 0) ByHand{plain}.cache(once, g, in_common, true, group_tp, g.count * (groups - 1));
-      sum.units -= once.units;
+      if (in_common > 0) ByHand{plain}.cache(once, g, in_common, true, group_tp, g.count);
     }
     head(sum);
     sum.add(linear(), m.other_weights, d.tp, 1 << 20, 1);
-    return sum.bytes();
+    return sum.bytes() + group_sequences() * (one.bytes() - once.bytes()) + once.bytes();
   }
 
   /// Times a step can move one resident byte: states twice, a shared cache once for each layer that reads it.
@@ -414,7 +417,7 @@ struct ByHand {
 
   double floor_compute() const {
     double rows = sequences() * double(s.w.query_tokens), seconds = 0, tp = double(d.tp), gtp = double(group_tp);
-    double batch = double(up(i64(sequences()), d.attention_dp)), own_rows = rows / double(d.attention_dp);
+    double batch = group_sequences(), own_rows = rows / double(d.attention_dp);
     double hidden = double(m.hidden);
     for (const LayerGroup& g : m.layers) {
       double n = double(g.count), attended = double(kept(g, s.w.context)), attention = 0, matrices = 0, other = 0;

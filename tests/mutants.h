@@ -1,12 +1,12 @@
 // Every mutant of src/core in one program. tests/mutate.py writes these where a token stood, and the environment says
 // which one is alive; a token whose number is not asked for does what it did.
 //
-//   a + b        a + ::mutants::Plus<17>{} + b     KVROOF_MUTANT=17: a - b
+//   a + b        a + ::mutants::Plus<17>{} + b     MUTANT=17: a - b
 //   x < y        x < ::mutants::Less<18>{} < y     18: x <= y, 19: x >= y
 //   3            ::mutants::number<20>(3)          20: 4
 //
 // The operator stands twice, so precedence and associativity stay those of the source. What has no meaning (bytes times
-// bytes) ends the program with exit code 77: it would not have compiled. KVROOF_REACHED names a file for the numbers of
+// bytes) ends the program with exit code 77: it would not have compiled. MUTANTS_MET names a file for the numbers of
 // those that were met.
 #pragma once
 #include <unistd.h>
@@ -26,10 +26,10 @@ struct State {
   int alive = 0;
   bool met[1 << 14] = {};
   State() {
-    if (const char* number = std::getenv("KVROOF_MUTANT")) alive = std::atoi(number);
+    if (const char* number = std::getenv("MUTANT")) alive = std::atoi(number);
   }
   ~State() {
-    const char* path = std::getenv("KVROOF_REACHED");
+    const char* path = std::getenv("MUTANTS_MET");
     std::FILE* file = path ? std::fopen(path, "w") : nullptr;
     if (!file) return;
     for (int id = 0; id < int(std::size(met)); ++id)

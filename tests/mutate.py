@@ -31,7 +31,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent.parent
 BUILD = HERE / "build/mutants"  # each file alone: `./dev mutate` makes it
 CORE = HERE / "src/core"
-CASE_SECONDS = 4  # a test case that takes longer has no part in it
+CASE_SECONDS = 20  # a test case that takes longer has no part in it
 SPECS = "1500"    # of the random ones, a question
 
 # What is looked for, what stands there instead, and what tests/mutants.h calls the change. Binary operators have spaces
@@ -170,12 +170,12 @@ class Tests:
         self.seconds, self.met = {}, {}
 
     def run(self, case, timeout, program=None, **environment):
-        name = re.sub(r"([,\[\]\\*\"])", r"\\\1", case)
+        name = re.sub(r"^-+", "*", re.sub(r"([,\[\]\\*\"])", r"\\\1", case))  # a leading dash is an option
         with tempfile.TemporaryDirectory() as home:
             try:
                 return subprocess.run([str(program or self.program), "--abort", name], stdout=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL, timeout=timeout, cwd=home,
-                                      env={"KVROOF_SPECS": SPECS, "PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home,
+                                      env={"RANDOM_SPECS": SPECS, "PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home,
                                            **environment}).returncode
             except subprocess.TimeoutExpired:
                 return -1
@@ -183,7 +183,7 @@ class Tests:
     def look(self, case, folder):
         reached = folder / f"reached-{self.cases.index(case)}"
         begun = time.time()
-        if self.run(case, CASE_SECONDS, KVROOF_REACHED=str(reached)) == 0:
+        if self.run(case, CASE_SECONDS, MUTANTS_MET=str(reached)) == 0:
             self.seconds[case] = time.time() - begun
             self.met[case] = {int(n) for n in reached.read_text().split()}
 
@@ -239,6 +239,8 @@ def main():
             sys.exit(f"mutate: the tests do not link:\n{said[-3000:]}")
         tests = Tests(folder / "tests")
         list(pool.map(lambda case: tests.look(case, folder), tests.cases))
+        for case in sorted(set(tests.cases) - set(tests.seconds)):
+            print(f"no part in it: {case}")
         print(f"{number - 1} mutants; {len(tests.seconds)} of {len(tests.cases)} test cases take part, "
               f"{sum(tests.seconds.values()):.0f} s; ready after {time.time() - begun:.0f} s", flush=True)
 
@@ -248,7 +250,7 @@ def main():
             if words in equivalent:
                 return site, words, "equivalent"
             if site.built:
-                return site, words, tests.verdict(tests.in_order(site.first + i), KVROOF_MUTANT=str(site.first + i))
+                return site, words, tests.verdict(tests.in_order(site.first + i), MUTANT=str(site.first + i))
             beside = [s.first for s in sites[site.path] if s.built and abs(s.line - site.line) <= 3]
             near = [c for c in tests.in_order() if not beside or any(b in tests.met[c] for b in beside)]
             return site, words, alone(tests, site, site.others[i], near, folder)

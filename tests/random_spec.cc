@@ -283,7 +283,7 @@ std::vector<i64> shrunk(const Property& property, std::vector<i64> taken) {
 }  // namespace
 
 Held hold(const Property& property, i64 count, std::uint64_t seed) {
-  if (const char* asked = std::getenv("KVROOF_SPECS")) count = std::atoll(asked);
+  if (const char* asked = std::getenv("RANDOM_SPECS")) count = std::atoll(asked);
   Held o;
   while (o.checked < count) {
     Draws c(seed++);

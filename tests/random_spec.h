@@ -50,7 +50,7 @@ struct Held {
   std::string counterexample;  ///< empty where the property held for all; else what failed and the spec in words
 };
 
-/// Draws specs until `count` valid ones were checked or one fails, which is shrunk. KVROOF_SPECS=N in the environment
+/// Draws specs until `count` valid ones were checked or one fails, which is shrunk. RANDOM_SPECS=N in the environment
 /// checks N instead, for longer runs.
 Held hold(const Property& property, i64 count, std::uint64_t seed);
 

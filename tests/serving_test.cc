@@ -5,6 +5,8 @@
 
 #include "catalog/catalog.h"
 #include "core/setup.h"
+#include "random_spec.h"
+#include "step_by_hand.h"
 
 namespace kvroof {
 namespace {
@@ -132,6 +134,109 @@ TEST_CASE("prefill of a long prompt is at least its flops at the dense peak") {
         flops / h100.peak_for(Arithmetic::bf16)->value);
   CHECK(prefill_time(m, h100, {}, catalog().engine("vllm"), 16384, 0) >
         prefill_time(m, h100, {}, catalog().engine("vllm"), 8192, 0));
+}
+
+/// A prompt chunk by chunk. `one_a_group`: what each of as many prompts as there are groups takes.
+double prompt_by_hand(const Setup& s, i64 input, i64 found, bool one_a_group) {
+  double cached = double(std::min(found, input - 1)), sum = 0;
+  while (cached < double(input)) {
+    double tokens = std::min(double(s.d.batched_tokens), double(input) - cached);
+    sum += StepByHand::prompt(s, tokens, cached, one_a_group).seconds();
+    cached += tokens;
+  }
+  return sum;
+}
+
+/// Something to serve, made of what the spec was to decode.
+Load load_of(const Setup& s) {
+  Load load;
+  load.input = std::min<i64>(s.w.context, 40'000);
+  load.output = 1 + s.w.batch % 300;
+  load.shared_prefix = std::min(s.w.shared_prefix, load.input);
+  (s.w.query_tokens == 1 ? load.concurrency : load.rate) = double(s.w.batch) / 4;
+  return load;
+}
+
+TEST_CASE("a prompt is the sum of its chunks", "[property]") {
+  Held o = hold(
+      [](const Setup& s) -> std::optional<std::string> {
+        if (s.device.memory.size() > 1 && !ByHand{s}.knows_stages()) return std::nullopt;
+        Load load = load_of(s);
+        for (bool groups : {false, true}) {
+          double hand = prompt_by_hand(s, load.input, load.cached(), groups);
+          double core = prefill_time(s.model, s.device, s.d, s.engine, load.input, load.cached(),
+                                     groups ? Prompts::one_a_group : Prompts::one)
+                            .value;
+          // Straight lines between corners; where memory stops binding in a chunk between them the sum is a bit lower.
+          bool exact = load.input - load.cached() <= 2 * s.d.batched_tokens;
+          bool straight = s.d.eviction.kind == EvictionKind::none;
+          if (exact ? !close(core, hand, 1e-9) : core < hand * (straight ? 1 - 1e-9 : 0.9) || core > hand * 1.1)
+            return differs("prompt", core, hand);
+        }
+        return std::nullopt;
+      },
+      4000, 3);
+  INFO(o.counterexample);
+  CHECK(o.counterexample.empty());
+}
+
+/// A step of a real number of sequences, in the middle of an answer.
+double step_by_hand(Setup s, const Load& load, double batch) {
+  auto at = [&](double whole) {
+    s.w = {load.input + load.output / 2, i64(whole), load.shared_prefix, 1};
+    return StepByHand::decode(s).seconds();
+  };
+  batch = std::max(1.0, batch);
+  double below = std::floor(batch);
+  return at(below) + (batch == below ? 0 : (batch - below) * (at(below + 1) - at(below)));
+}
+
+/// The equations of docs/how-it-computes.md hold for what the loop came to.
+std::optional<std::string> loop_differs(const Setup& s) {
+  if (s.device.memory.size() > 1 && !ByHand{s}.knows_stages()) return std::nullopt;
+  Load load = load_of(s);
+  double most = double(std::min<i64>(s.capacity(load), 1 << 16)), replicas = double(s.d.dp);
+  Serving got = s.serve(load);
+  if (most == 0) return got.stable ? std::optional<std::string>("serves what does not fit") : std::nullopt;
+  double x = got.requests_per_second / replicas, running = got.running / replicas, tpot = got.tpot.value;
+  auto prompt = [&](i64 found, Prompts prompts) {
+    return prefill_time(s.model, s.device, s.d, s.engine, load.input, found, prompts).value;
+  };
+  double prefill = prompt(load.cached(), Prompts::one), ttft = got.ttft.value;
+  double work = s.d.attention_dp > 1 ? prompt(load.cached(), Prompts::one_a_group) : prefill;
+  double others = running > 1 ? 1 - 1 / running : 0;
+  double stages = s.engine.pipelined ? std::min(double(s.d.pp), std::max(1.0, running)) : 1;
+  double used = x * work / stages, busy = others * used * (1 - s.engine.prefill_overlap);
+  double decoding = x * double(load.output - 1) * tpot, here = load.concurrency / replicas;
+  double waits = load.rate == 0 && here > running ? (here - running) / x : 0;
+  double queue = others * used / (2 * (1 - used)) * prefill;
+  constexpr double near = 1e-6;
+  auto check = [](const char* what, double core, double hand) {
+    return close(core, hand, near) ? std::nullopt : std::optional<std::string>(differs(what, core, hand));
+  };
+  bool full = decoding > 0.999 * most;  // what runs is what memory admits, and the loop stops short of the users
+  for (auto& found :
+       {check("prefill", got.prefill.value, prefill),
+        check("first prefill", got.first_prefill.value,
+              prompt(load.shared_prefix > 0 ? 0 : load.cached(), Prompts::one)),
+        check("decoding", got.decoding / replicas, decoding),
+        check("tpot", tpot, full ? tpot : step_by_hand(s, load, decoding) / (1 - busy)),
+        check("ttft", ttft, prefill + queue + others * tpot / 2 + waits),
+        check("in the system", full ? running : x * (ttft - waits + double(load.output - 1) * tpot), running),
+        check("tokens/s", got.tokens_per_second, got.requests_per_second * double(load.output)),
+        check("high", got.tpot_high.value, s.range.high * tpot),
+        check("rate", load.rate > 0 && got.stable ? got.requests_per_second : load.rate, load.rate),
+        check("users", load.rate > 0 ? got.concurrency : load.concurrency,
+              load.rate > 0 ? got.running : got.concurrency)})
+    if (found) return found;
+  if (running > most * (1 + near)) return differs("more run than fit", running, most);
+  return std::nullopt;
+}
+
+TEST_CASE("a closed loop obeys its equations: users, prompts, steps and queue", "[property]") {
+  Held o = hold(loop_differs, 1000, 5);
+  INFO(o.counterexample);
+  CHECK(o.counterexample.empty());
 }
 
 }  // namespace

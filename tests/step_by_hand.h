@@ -23,7 +23,7 @@ class StepByHand {
   static StepByHand decode(const Setup& s) {
     StepByHand step(s);
     double at_once = step.hand_.sequences(), rows = at_once * double(s.w.query_tokens);
-    double own = double(up(i64(at_once), s.d.attention_dp));
+    double own = step.hand_.group_sequences();
     step.stream_from(step.hand_.resident());
     step.matrices(rows, rows / double(s.d.attention_dp), rows);
     for (const LayerGroup& g : s.model.layers) step.decode_attention(g, own);

@@ -81,7 +81,9 @@ class Schedule {
   Seconds layer_overhead() const { return layer_overhead_; }
   Seconds step_overhead(double batch) const { return step_overhead_ + sequences(batch) * sequence_overhead_; }
   /// Those of `batch` sequences that the fullest group of data-parallel attention has: the others wait for it.
-  double sequences(double batch) const { return std::ceil(batch / double(d_.attention_dp)); }
+  double sequences(double batch) const {
+    return d_.attention_dp == 1 ? batch : std::ceil(batch / double(d_.attention_dp));
+  }
   /// Experts that `rows` rows touch, times the share of each a rank holds, on the rank that has most of them.
   double experts_read(const MoeFeedForward& moe, double rows) const;
   Seconds stage_hops() const { return stage_hops_; }

@@ -17,19 +17,46 @@ Seconds chunk_time(const Schedule& schedule, double chunk, double cached, Prompt
   return pass.seconds();
 }
 
+/// Chunks between which their times run in straight lines: attention grows with what is cached until a window is full,
+/// an indexer has its choice, or eviction begins.
+std::vector<i64> corners(const Model& m, const Deployment& d, double size, double cached, i64 chunks) {
+  constexpr i64 beyond_all = i64(1) << 50;
+  std::vector<i64> at{0, chunks / 2, chunks - 1};  // in the middle, for what arithmetic and not memory begins to bind
+  auto add = [&](i64 limit, double tokens) {
+    double k = (double(limit) - cached - tokens) / size;
+    for (double corner : {std::floor(k), std::ceil(k)})
+      if (corner > 0 && corner < double(chunks - 1)) at.push_back(i64(corner));
+  };
+  for (const LayerGroup& g : m.layers) {
+    i64 most = attended_tokens(g.attention, beyond_all), kept = kept_tokens(g.attention, beyond_all, d.eviction);
+    add(most, size / 2);  // computed: by half of the new tokens in the mean
+    add(most, size);      // read
+    add(kept, size);
+  }
+  std::sort(at.begin(), at.end());
+  at.erase(std::unique(at.begin(), at.end()), at.end());
+  return at;
+}
+
 }  // namespace
 
-/// Attention grows in a straight line from chunk to chunk, so the mean of the first and the last stands for all.
 Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, i64 input, i64 found,
                      Prompts prompts) {
   double cached = double(std::min(found, input - 1)), left = double(input) - cached;  // the last token is always read
   double size = double(d.batched_tokens), whole_chunks = std::floor(left / size), rest = left - whole_chunks * size;
   Schedule schedule(m, device, d, e);
+  auto chunk = [&](i64 k) { return chunk_time(schedule, size, cached + double(k) * size, prompts); };
   Seconds sum;
   if (whole_chunks > 0) {
-    Seconds first = chunk_time(schedule, size, cached, prompts),
-            last = chunk_time(schedule, size, cached + (whole_chunks - 1) * size, prompts);
-    sum += whole_chunks * 0.5 * (first + last);
+    i64 before = 0;
+    Seconds first = sum = chunk(0);
+    for (i64 k : corners(m, d, size, cached, i64(whole_chunks))) {
+      if (k == 0) continue;
+      Seconds last = chunk(k);  // and those between first and last, on the line from one to the other
+      sum += double(k - before) * first + 0.5 * double(k - before + 1) * (last - first);
+      first = last;
+      before = k;
+    }
   }
   if (rest > 0) sum += chunk_time(schedule, rest, cached + whole_chunks * size, prompts);
   return sum;
@@ -86,47 +113,75 @@ Server::Server(const Model& m, const Device& device, const Deployment& d, const 
   decoder_.set_workload({load.input + load.output / 2, 1, load.shared_prefix});
 }
 
-/// What the loop is at throughput `x` with about `requests` in the system. Not possible where prefill takes all of the
-/// time, or decoding can't keep up with it.
-Server::Point Server::at(double x, double requests) {
+/// Share of the time that prompts of others hold up decoding, at one request a second: a request does not hold up
+/// itself, and prompts in different stages don't wait for each other.
+double Server::held_up(double requests) const {
+  return others(requests) * work_ / stages(requests) * (1 - engine_.prefill_overlap);
+}
+
+/// The throughput at which `decoding` sequences decode: X = decoding / (tokens * TPOT), TPOT = step / (1 - X * held
+/// up).
+double Server::throughput(double decoding, double requests) {
+  return decoding / (tokens_ * step_(decoding) + held_up(requests) * decoding);
+}
+
+/// What the loop is at throughput `x` with so many decoding and about `requests` in the system. Not possible where
+/// prompts alone take all of the time.
+Server::Point Server::at(double x, double decoding, double requests) {
   Point p;
-  double prefill = prefill_.value, stages = std::min(stages_, std::max(1.0, requests));
-  double others = std::max(0.0, 1 - 1 / std::max(1.0, requests));  // a request does not hold up itself
-  double used = x * work_ / stages;  // prompts in different stages don't wait for each other
+  double prefill = prefill_.value, used = x * work_ / stages(requests);
   if (used >= 1) return p;
-  double busy = others * used * (1 - engine_.prefill_overlap);
-  p.tpot = step_(1) / (1 - busy);
-  for (int i = 0; i < 200; ++i) {
-    double next = step_(std::min(most_, x * tokens_ * p.tpot)) / (1 - busy);
-    if (!(next > p.tpot * (1 + 1e-9))) break;
-    p.tpot = next;
-  }
-  p.decoding = x * tokens_ * p.tpot;
-  double queue = others * used / (2 * (1 - used)) * prefill;  // another prompt is being read when this one arrives
-  p.ttft = prefill + queue + others * p.tpot / 2;             // and a step is under way
-  p.possible = p.decoding <= most_ * (1 + 1e-6);
+  p.decoding = decoding;
+  p.tpot = step_(decoding) / (1 - x * held_up(requests));
+  double queue = others(requests) * used / (2 * (1 - used)) * prefill;  // another prompt is being read when it arrives
+  p.ttft = prefill + queue + others(requests) * p.tpot / 2;             // and a step is under way
+  p.possible = true;
   return p;
 }
 
-/// Requests in the system grow with the throughput, so the one that a number of requests reaches is found by bisection.
-void Server::reach(Serving& s, double running) {
-  double low = 0, high = stages_ / work_;
-  for (int i = 0; i < 60; ++i) {
-    double x = (low + high) / 2;
-    Point p = at(x, running);
-    (p.possible && p.in_system(x, tokens_) < running ? low : high) = x;
+/// Halves [low, high] until both are alike: the last that is `below`.
+template <class Below>
+double last_below(double low, double high, Below below) {
+  for (int i = 0; i < 200 && high - low > 1e-12 * high; ++i) {
+    double middle = (low + high) / 2;
+    (below(middle) ? low : high) = middle;
   }
-  at(low, running).set(s, low, running);
+  return low;
+}
+
+/// Requests in the system grow with how many decode, or with the throughput where an answer is one token.
+void Server::reach(Serving& s, double running) {
+  auto point = [&](double x, double decoding) { return at(x, decoding, running); };
+  auto fewer = [&](const Point& p, double x) { return p.possible && p.in_system(x, tokens_) < running; };
+  if (tokens_ == 0) {
+    double x = last_below(0, stages_ / work_, [&](double some) { return fewer(point(some, 0), some); });
+    return point(x, 0).set(s, x, running);
+  }
+  double decoding = last_below(0, most_, [&](double some) {
+    double x = throughput(some, running);
+    return fewer(point(x, some), x);
+  });
+  double x = throughput(decoding, running);
+  point(x, decoding).set(s, x, running);
 }
 
 /// A rate settles at the number of requests it keeps in the system, or can't be kept up with.
 void Server::settle(Serving& s, double rate, double replicas) {
   double x = rate / replicas, requests = 1;
   Point p;
-  for (int i = 0; i < 30; ++i) {
-    p = at(x, requests);
+  double before = 0;
+  for (int i = 0; i < 1000 && std::abs(requests - before) > 1e-9 * requests; ++i) {
+    before = requests;
+    p.possible = false;
+    double decoding = 0;
+    if (tokens_ > 0) {
+      if (throughput(most_, requests) < x) break;
+      decoding = last_below(0, most_, [&](double some) { return throughput(some, requests) < x; });
+    }
+    p = at(x, decoding, requests);
     if (!p.possible) break;
     requests = p.in_system(x, tokens_);
+    if (requests > most_) break;
   }
   s.stable = p.possible && requests <= most_;
   if (s.stable)

@@ -76,7 +76,11 @@ class Server {
 
  private:
   struct Point;
-  Point at(double throughput, double requests);
+  Point at(double throughput, double decoding, double requests);
+  double throughput(double decoding, double requests);
+  double held_up(double requests) const;
+  double others(double requests) const { return 1 - 1 / std::max(1.0, requests); }
+  double stages(double requests) const { return std::min(stages_, std::max(1.0, requests)); }
   void reach(Serving& s, double running);
   void settle(Serving& s, double rate, double replicas);
 

@@ -57,7 +57,7 @@ void Decoder::set_workload(const Workload& w) {
 
 double sequences_at_once(const Deployment& d, const Engine& engine, i64 batch) {
   double in_flight = engine.pipelined ? std::min(double(d.pp), double(batch)) : 1;
-  return std::ceil(double(batch) / in_flight);
+  return double(batch) / in_flight;
 }
 
 Pass Decoder::pass(i64 batch) const {

@@ -58,7 +58,8 @@ class Decoder {
   Bytes resident_sequence_;  ///< what each adds
 };
 
-/// Of `batch` sequences those that a stage works on at once, where the engine keeps all stages busy.
+/// Of `batch` sequences those that a stage works on at once, where the engine keeps all stages busy: the mean, since
+/// stages that are handed 2, 1, 1 and 1 take turns.
 double sequences_at_once(const Deployment& deployment, const Engine& engine, i64 batch);
 
 /// One decode step of `workload.batch` sequences on one replica.
