@@ -222,19 +222,78 @@ struct ByHand {
 
   // --- what fits on a rank
 
-  /// Below 0 where not even the weights fit.
-  double room(double weights) const {
+  double usable() const {
+    double sum = 0;
+    for (const MemoryTier& tier : s.device.memory) sum += tier.capacity.value;
+    return sum;
+  }
+  bool is_small() const { return usable() < s.engine.activation.large_memory.value; }
+
+  double runtime() const {
     const Engine& e = s.engine;
-    double usable = 0;
-    for (const MemoryTier& tier : s.device.memory) usable += tier.capacity.value;
-    double active = d.activation_bytes->value, kept_back = 1 - e.memory_fraction;
+    double graphs = is_small() && e.small_graphs.value > 0 ? e.small_graphs.value : e.graphs.value;
+    return e.runtime.value + graphs + (d.tp > 1 ? e.runtime_tp.value : 0);
+  }
+
+  /// The peak of a profiling run: the sampler's logits on the last stage, or a layer's rows; rows that a stage was sent
+  /// and those of the experts that a token visits come on top.
+  double activations(i64 stage) const {
+    if (d.activation_bytes) return d.activation_bytes->value;
+    const ActivationRule& a = s.engine.activation;
+    double hidden = double(m.hidden), tp = double(d.tp), tokens = double(d.batched_tokens);
+    double twice = m.weights.embeddings.name == "f32" ? 2 : 1, dense = 0, experts = 0;
+    i64 sampled = d.sampler_sequences > 0 ? d.sampler_sequences
+                  : is_small()            ? a.small_sampler_sequences
+                                          : a.sampler_sequences;
+    for (const LayerGroup& g : m.layers) {
+      if (const auto* f = std::get_if<DenseFeedForward>(&g.feed_forward))
+        dense = std::max(dense, double(f->width) / tp);
+      if (const auto* e = std::get_if<MoeFeedForward>(&g.feed_forward); e && expert().name != "mxfp4") {
+        double width = double(e->width) / tp;
+        double row = double(e->top_k) * (width + std::max(hidden, double(e->matrices - 1) * width));
+        experts = std::max(experts, row);
+      }
+    }
+    double rows = twice * tokens * a.hidden_bytes * hidden;
+    double peak = twice * tokens * (a.forward_hidden_bytes * hidden + a.forward_width_bytes * dense);
+    double logits = a.logits_bytes + (twice == 2 ? 2 : 0);
+    if (stage == d.pp - 1 && a.logits_bytes > 0)
+      peak = std::max(peak, double(std::min(sampled, d.batched_tokens)) * logits * double(m.vocab) + rows);
+    return a.base.value + peak + (stage > 0 ? 2 * rows : 0) + tokens * a.expert_bytes * experts;
+  }
+
+  /// What an engine loads beside the weights: mxfp4 experts widened to tiles, tables of the positions' rotations.
+  double beside_weights(const std::vector<i64>& layers) const {
+    double sum = 0, full = 0, windowed = 0;
+    for (std::size_t i = 0; i < m.layers.size(); ++i) {
+      const LayerGroup& g = m.layers[i];
+      if (const auto* e = std::get_if<MoeFeedForward>(&g.feed_forward); e && expert().name == "mxfp4") {
+        i64 hidden = e->expert_hidden > 0 ? e->expert_hidden : m.hidden, width = up(e->width, d.tp);
+        i64 high = up(hidden, s.engine.expert_hidden_tile) * s.engine.expert_hidden_tile;
+        i64 wide = up(width, s.engine.expert_width_tile) * s.engine.expert_width_tile;
+        sum += double(layers[i] * e->matrices * e->experts) * double(high * wide - hidden * width) * 17 / 32;
+      }
+      if (const auto* a = std::get_if<LatentAttention>(&g.attention)) full = std::max(full, double(a->rope_dim));
+      if (const Heads* h = heads_of(g.attention)) {
+        if (g.attention.index() == 1) windowed = std::max(windowed, double(h->key_dim));
+        if (g.attention.index() == 0 || g.attention.index() == 2) full = std::max(full, double(h->key_dim));
+      }
+    }
+    if (s.engine.keeps_rotary_tables && m.max_context) sum += 2 * double(*m.max_context) * (full + windowed);
+    return sum;
+  }
+
+  /// Of a rank of the stage that holds `weights`. Below 0 where not even they fit.
+  double room(double weights, i64 stage) const {
+    const Engine& e = s.engine;
+    double usable = this->usable(), active = activations(stage), kept_back = 1 - e.memory_fraction, runs = runtime();
     if (e.fraction_of == FractionOf::free_after_load) {
-      double free = usable - weights - e.runtime.value - active;
+      double free = usable - weights - runs - active;
       return free > 0 ? e.memory_fraction * free : free;
     }
     if (e.fraction_of == FractionOf::free_before_load)  // activations live in what is kept back
-      return usable - weights - e.runtime.value - std::max(active, kept_back * usable);
-    return usable * e.memory_fraction - weights - e.runtime.value - active;
+      return usable - weights - runs - std::max(active, kept_back * usable);
+    return usable * e.memory_fraction - weights - runs - active;
   }
 
   /// Tokens of the common prefix that all sequences keep: of a stream the sinks and what the window still sees of it;

@@ -278,7 +278,7 @@ TEST_CASE("updates at the same time leave one whole baseline") {
   for (int i = 0; i < 8; ++i)
     writers.emplace_back([&] {
       fs::remove(p.path / "baseline.json");
-      shell("cd '" + p.path.string() + "' && " KVROOF_BINARY " check --catalog mine.yaml --update -q");
+      shell("cd '" + p.path.string() + "' && " + binary() + " check --catalog mine.yaml --update -q");
     });
   for (std::thread& w : writers) w.join();
   CHECK(p.read("baseline.json") == whole);

@@ -345,8 +345,14 @@ TEST_CASE("devices too few for a model are answered with how many would do") {
   CHECK(json_of("plan llama-3.3-70b --users 4 --on h100-sxm --max-devices 2", 0)["plans"][0]["choices"].size() == 1);
 }
 
-TEST_CASE("the console blocks of README, docs and ratios are what the program prints") {
-  Run r = run_in(KVROOF_SOURCE, "report --diff README.md docs reports/ratios.md");
+TEST_CASE("what README, docs and reports show of a run is what the program prints") {
+  Run r = run_in(KVROOF_SOURCE, "report --diff README.md docs reports/ratios.md reports/plans.md");
+  INFO(r.out);
+  CHECK(r.exit_code == 0);
+}
+
+TEST_CASE("the committed scenarios are as they were promised") {
+  Run r = run_in(KVROOF_SOURCE, "check reports/scenarios.yaml");
   INFO(r.out);
   CHECK(r.exit_code == 0);
 }

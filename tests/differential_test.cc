@@ -57,7 +57,7 @@ std::optional<std::string> fit_differs(const Setup& s) {
   i64 n = unbounded ? 1'000'000'000 : core.max_sequences / s.d.attention_dp;
   for (i64 stage = 0; stage < s.d.pp; ++stage) {
     std::vector<i64> layers = naive.layers_of(stage);
-    double room = naive.room(naive.rank_weights(stage, layers).bytes());
+    double room = naive.room(naive.rank_weights(stage, layers).bytes() + naive.beside_weights(layers), stage);
     if (room < 0) {
       if (core.max_sequences != 0) return differs("sequences where the weights do not fit", double(n), 0);
       return std::nullopt;

@@ -17,7 +17,7 @@ struct Home {
   void user(const std::string& text) const { std::ofstream(path / "user" / "kvroof" / "config.yaml") << text; }
   Run run(const std::string& arguments, const std::string& environment = "") const {
     return shell("cd '" + (path / "project" / "sub").string() + "' && env COLUMNS=80 XDG_CONFIG_HOME='" +
-                 (path / "user").string() + "' " + environment + " " KVROOF_BINARY " " + arguments + " 2>&1");
+                 (path / "user").string() + "' " + environment + " " + binary() + " " + arguments + " 2>&1");
   }
   std::string engine(const std::string& arguments, const std::string& environment = "") const {
     Run r = run("estimate llama-3.1-8b h100-sxm --json " + arguments, environment);
@@ -148,15 +148,15 @@ TEST_CASE("the version names the catalogue's date and hash") {
 }
 
 TEST_CASE("pipes that close, quiet, and no colour") {
-  CHECK(shell(KVROOF_BINARY " models 2>/dev/null | head -1 >/dev/null; echo ok").out == "ok\n");
-  CHECK(shell("bash -c '" KVROOF_BINARY " models 2>&1 | head -1 | wc -l'").out == "1\n");
+  CHECK(shell(binary() + " models 2>/dev/null | head -1 >/dev/null; echo ok").out == "ok\n");
+  CHECK(shell("bash -c '" + binary() + " models 2>&1 | head -1 | wc -l'").out == "1\n");
   Run quiet = run("estimate llama-2-70b a100-sxm-80 --quiet");
   CHECK(quiet.out.empty());
   CHECK(quiet.exit_code == 1);
   CHECK(run("estimate llama-2-70b a100-sxm-80 -q --context 0").exit_code == 2);
   CHECK(run("kv llama-3.1-8b").out.find('\033') == std::string::npos);
   CHECK(run("kv llama-3.1-8b --color always").out.find('\033') != std::string::npos);
-  CHECK(shell("script -qec 'TERM=xterm NO_COLOR=1 " KVROOF_BINARY " kv llama-3.1-8b' /dev/null").out.find('\033') ==
+  CHECK(shell("script -qec 'TERM=xterm NO_COLOR=1 " + binary() + " kv llama-3.1-8b' /dev/null").out.find('\033') ==
         std::string::npos);
 }
 

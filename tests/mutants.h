@@ -6,8 +6,8 @@
 //   3            ::mutants::number<20>(3)          20: 4
 //
 // The operator stands twice, so precedence and associativity stay those of the source. What has no meaning (bytes times
-// bytes) ends the program with exit code 77: it would not have compiled. MUTANTS_MET names a file for the numbers of
-// those that were met.
+// bytes) ends the program: it would not have compiled. MUTANT_HAS_NO_MEANING names the file that says so, MUTANTS_MET
+// one for the numbers of those that were met.
 #pragma once
 #include <unistd.h>
 
@@ -30,7 +30,7 @@ struct State {
   }
   ~State() {
     const char* path = std::getenv("MUTANTS_MET");
-    std::FILE* file = path ? std::fopen(path, "w") : nullptr;
+    std::FILE* file = path ? std::fopen(path, "a") : nullptr;  // a test may run the program, many times
     if (!file) return;
     for (int id = 0; id < int(std::size(met)); ++id)
       if (met[id]) std::fprintf(file, "%d\n", id);
@@ -38,6 +38,12 @@ struct State {
   }
 };
 inline State state __attribute__((init_priority(101)));
+
+[[noreturn]] inline void has_no_meaning() {
+  if (const char* path = std::getenv("MUTANT_HAS_NO_MEANING"))
+    if (std::FILE* file = std::fopen(path, "w")) std::fclose(file);
+  _exit(77);
+}
 
 inline bool alive(int id) {
   state.met[id] = true;
@@ -52,7 +58,7 @@ auto chosen(Arguments&&... arguments) {
     if constexpr (std::is_invocable_r_v<Result, Other, Arguments...>)
       return Result(Other{}(arguments...));
     else
-      _exit(77);
+      has_no_meaning();
   }
   if constexpr (sizeof...(Others) > 0)
     return Result(chosen<id + 1, Usual, Others...>(arguments...));
@@ -108,7 +114,7 @@ KVROOF_BINARY_MUTANT(Unequal, !=, std::not_equal_to<>, std::equal_to<>)
       if constexpr (requires { left other asked.right; })              \
         left other asked.right;                                        \
       else                                                             \
-        _exit(77);                                                     \
+        has_no_meaning();                                              \
       return left;                                                     \
     }                                                                  \
     left op asked.right;                                               \

@@ -23,6 +23,7 @@ import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ BUILD = HERE / "build/mutants"  # each file alone: `./dev mutate` makes it
 CORE = HERE / "src/core"
 CASE_SECONDS = 20  # a test case that takes longer has no part in it
 SPECS = "1500"    # of the random ones, a question
+NO_MEANING = 77
 
 # What is looked for, what stands there instead, and what tests/mutants.h calls the change. Binary operators have spaces
 # around them (clang-format sees to it).
@@ -67,6 +69,7 @@ def other_number(text):
 class Site:
     """A token and what may stand there instead; `built` gives the words of tests/mutants.h that can be either."""
     path: pathlib.Path
+    text: str
     begin: int
     end: int
     line: int
@@ -80,7 +83,7 @@ def sites_of(path):
     code = blanked(text)
 
     def site(begin, end, others, built):
-        return Site(path, begin, end, text.count("\n", 0, begin) + 1, others, built)
+        return Site(path, text, begin, end, text.count("\n", 0, begin) + 1, others, built)
 
     for op, others, name in OPERATORS:
         for m in re.finditer(" " + re.escape(op) + " ", code):
@@ -97,7 +100,7 @@ def sites_of(path):
 
 
 def described(site, other):
-    text = site.path.read_text()
+    text = site.text
     begin = text.rfind("\n", 0, site.begin) + 1
     end = text.find("\n", site.begin)
     after = text[begin:site.begin] + other + text[site.end:end]
@@ -148,9 +151,10 @@ def built_at_once(path, sites, folder):
 
 
 def linked(objects, out):
-    """The tests' own link command, with changed objects before the libraries they stand in."""
-    commands = subprocess.run(["ninja", "-C", str(BUILD), "-t", "commands", "tests/kvroof_tests"], capture_output=True,
-                              text=True, check=True).stdout.splitlines()
+    """A program's own link command, with changed objects before the libraries they stand in."""
+    target = "tests/kvroof_tests" if out.name == "tests" else "kvroof"
+    commands = subprocess.run(["ninja", "-C", str(BUILD), "-t", "commands", target], capture_output=True, text=True,
+                              check=True).stdout.splitlines()
     words = [w for w in commands[-1].split() if w not in ("&&", ":")]
     at = words.index("-o")
     words = words[:at] + ["-o", str(out)] + words[at + 2:]
@@ -158,6 +162,12 @@ def linked(objects, out):
     words = words[:first_library] + [str(o) for o in objects] + words[first_library:]
     run = subprocess.run(words, capture_output=True, text=True, cwd=BUILD)
     return run.returncode == 0, run.stderr
+
+
+def both_linked(objects, folder):
+    """The tests and the program that some of them run."""
+    done, said = linked(objects, folder / "tests")
+    return linked(objects, folder / "kvroof") if done else (done, said)
 
 
 class Tests:
@@ -171,14 +181,19 @@ class Tests:
 
     def run(self, case, timeout, program=None, **environment):
         name = re.sub(r"^-+", "*", re.sub(r"([,\[\]\\*\"])", r"\\\1", case))  # a leading dash is an option
+        program = program or self.program
         with tempfile.TemporaryDirectory() as home:
-            try:
-                return subprocess.run([str(program or self.program), "--abort", name], stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL, timeout=timeout, cwd=home,
-                                      env={"RANDOM_SPECS": SPECS, "PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home,
-                                           **environment}).returncode
-            except subprocess.TimeoutExpired:
-                return -1
+            no_meaning = pathlib.Path(home, "no-meaning")
+            environment |= {"RANDOM_SPECS": SPECS, "PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home,
+                            "PROGRAM_UNDER_TEST": str(program.parent / "kvroof"), "MUTANT_HAS_NO_MEANING": str(no_meaning)}
+            with subprocess.Popen([str(program), "--abort", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  cwd=home, env=environment, start_new_session=True) as run:
+                try:
+                    code = run.wait(timeout)
+                except subprocess.TimeoutExpired:
+                    os.killpg(run.pid, signal.SIGKILL)  # with what a test has started
+                    code = -1
+            return NO_MEANING if no_meaning.exists() else code
 
     def look(self, case, folder):
         reached = folder / f"reached-{self.cases.index(case)}"
@@ -193,7 +208,7 @@ class Tests:
     def verdict(self, cases, program=None, **environment):
         for case in cases:
             code = self.run(case, 10 * self.seconds[case] + 5, program, **environment)
-            if code == 77:
+            if code == NO_MEANING:
                 return "has no meaning"
             if code != 0:
                 return "killed"
@@ -202,11 +217,11 @@ class Tests:
 
 def alone(tests, site, other, near, folder):
     """The verdict on a mutant that is compiled by itself; `near` are the test cases that come by its place."""
-    text = site.path.read_text()
+    text = site.text
     with tempfile.TemporaryDirectory(dir=folder) as name:
         object_, _ = compiled(site.path, text[:site.begin] + other + text[site.end:], pathlib.Path(name))
         program = pathlib.Path(name) / "tests"
-        if not object_ or not linked([object_], program)[0]:
+        if not object_ or not both_linked([object_], program.parent)[0]:
             return "has no meaning"
         return tests.verdict(near, program)
 
@@ -234,7 +249,7 @@ def main():
     with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = pathlib.Path(name)
         objects = list(pool.map(lambda path: built_at_once(path, sites[path], folder), files))
-        done, said = linked(objects, folder / "tests")
+        done, said = both_linked(objects, folder)
         if not done:
             sys.exit(f"mutate: the tests do not link:\n{said[-3000:]}")
         tests = Tests(folder / "tests")

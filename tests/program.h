@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -29,13 +30,19 @@ inline Run shell(const std::string& command) {
   return result;
 }
 
+/// The program this build made, unless the environment names another (tests/mutate.py does).
+inline std::string binary() {
+  const char* other = std::getenv("PROGRAM_UNDER_TEST");
+  return other ? other : KVROOF_BINARY;
+}
+
 /// Runs the binary under test with a shell's words as arguments.
 inline Run run(const std::string& arguments) {
-  return shell("COLUMNS=80 NO_COLOR=1 LC_ALL=C.UTF-8 " KVROOF_BINARY " " + arguments + " 2>&1");
+  return shell("COLUMNS=80 NO_COLOR=1 LC_ALL=C.UTF-8 " + binary() + " " + arguments + " 2>&1");
 }
 
 inline Run run_in(const std::string& folder, const std::string& arguments) {
-  return shell("cd '" + folder + "' && COLUMNS=80 NO_COLOR=1 LC_ALL=C.UTF-8 " KVROOF_BINARY " " + arguments + " 2>&1");
+  return shell("cd '" + folder + "' && COLUMNS=80 NO_COLOR=1 LC_ALL=C.UTF-8 " + binary() + " " + arguments + " 2>&1");
 }
 
 inline nlohmann::json json_of(const std::string& arguments, int exit_code = 0) {

@@ -121,6 +121,7 @@ Model model(Draws& c) {
   if (c.rarely(3)) m.weights.experts = any_format(c);
   if (c.rarely(8)) m.weights.attention = any_format(c);
   if (c.rarely(8)) m.weights.embeddings = format("f32");
+  if (c.rarely(2)) m.max_context = c.of<i64>({131072, 4097});
   return m;
 }
 
@@ -191,6 +192,22 @@ Engine engine(Draws& c) {
   e.matrix_vector = c.rarely(3);
   e.k_quants = c.of({1.0, 0.6});
   e.prefill_overlap = c.of({0.0, 0.4});
+  e.runtime_tp = {c.of({0.0, 300'000'001.0})};
+  e.graphs = {c.of({0.0, 500'000'003.0})};
+  e.small_graphs = {c.of({0.0, 100'000'007.0})};
+  e.keeps_rotary_tables = c.rarely(3);
+  e.expert_hidden_tile = c.of<i64>({1, 256});
+  e.expert_width_tile = c.of<i64>({1, 128});
+  ActivationRule& a = e.activation;
+  a.base = {c.of({0.0, 123'456'789.0})};
+  a.logits_bytes = c.of({0.0, 14.9});
+  a.hidden_bytes = c.of({0.0, 2.0});
+  a.expert_bytes = c.of({0.0, 2.0});
+  a.forward_hidden_bytes = c.of({0.0, 14.0});
+  a.forward_width_bytes = c.of({0.0, 6.0});
+  a.sampler_sequences = c.of<i64>({16, 1024});
+  a.small_sampler_sequences = c.of<i64>({8, 256});
+  a.large_memory = {c.of({0.0, 70.0 * 1'073'741'824})};
   return e;
 }
 
@@ -210,7 +227,8 @@ Deployment deployment(Draws& c) {
     case 5: d.eviction = {EvictionKind::heavy_hitters, 0, 0, c.of<i64>({1, 1024}), c.of({0.0, 0.25})}; break;
     default: break;
   }
-  d.activation_bytes = Bytes{c.of({0.0, 2'000'000'001.0})};
+  if (!c.rarely(3)) d.activation_bytes = Bytes{c.of({0.0, 2'000'000'001.0})};
+  if (c.rarely(4)) d.sampler_sequences = c.of<i64>({64, 100'000});
   d.expert_skew = c.rarely(6) ? c.of({0.5, 1.2}) : 0;
   d.dp = c.of<i64>({1, 1, 2});
   d.batched_tokens = c.of<i64>({8192, 2048, 512});

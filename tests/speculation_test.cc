@@ -2,7 +2,8 @@
 #include <catch2/catch.hpp>
 
 #include "catalog/catalog.h"
-#include "core/setup.h"
+#include "random_spec.h"
+#include "step_by_hand.h"
 
 using namespace kvroof;
 
@@ -85,4 +86,116 @@ TEST_CASE("an anchored step scales every part and still adds up") {
   CHECK(sum.value == Approx(anchored.expected.value));
   CHECK(anchored.floor == plain.floor);
   CHECK(anchored.basis == Basis::observed);
+}
+
+TEST_CASE("a cycle by hand: one step of the target over what was drafted, and the draft's own steps", "[property]") {
+  auto differs_from_hand = [](const Setup& given) -> std::optional<std::string> {
+    Setup s = given;
+    s.draft = Draft{s.model, 3, 0.5};  // as good a draft as any: its own target, of one layer
+    s.draft->model.layers.resize(1);
+    s.draft->model.layers[0].count = 1;
+    Setup draft = s, target = s;
+    draft.draft.reset();
+    draft.model = s.draft->model;
+    draft.d = draft_deployment(*s.draft, s.d);
+    draft.w.query_tokens = s.w.query_tokens;
+    target.w.query_tokens = 4;
+    if (s.device.memory.size() > 1 || !draft.possible()) return std::nullopt;
+    double verify = StepByHand::decode(target).seconds(), step = StepByHand::decode(draft).seconds();
+    Speculated core = s.speculated(s.w.batch);
+    double accepted = 1 + 0.5 + 0.25 + 0.125, expected = (verify + 3 * step) / accepted;
+    double floor = (target.step().floor.value + 3 * draft.step().floor.value) / 4;
+    const double pairs[][2] = {{core.verify.expected.value, verify},
+                               {core.draft.expected.value, step},
+                               {core.accepted, accepted},
+                               {core.cycle.value, verify + 3 * step},
+                               {core.expected.value, expected},
+                               {core.floor.value, floor},
+                               {core.low.value, std::max(floor, s.range.low * expected)},
+                               {core.high.value, s.range.high * expected},
+                               {core.tokens_per_second, double(s.w.batch * s.d.dp) / expected}};
+    const char* what[] = {"verification", "draft's step", "accepted", "cycle",   "a token",
+                          "floor",        "low",          "high",     "tokens/s"};
+    for (int i = 0; i < 9; ++i)
+      if (!close(pairs[i][0], pairs[i][1], 1e-9)) return differs(what[i], pairs[i][0], pairs[i][1]);
+    return std::nullopt;
+  };
+  Held o = hold(differs_from_hand, 2000, 17);
+  INFO(o.counterexample);
+  CHECK(o.counterexample.empty());
+}
+
+/// llama-3.1-8b and llama-3.2-1b on 80 GB without an engine: 16,060,522,496 and 2,471,628,800 B of weights; 131,072 and
+/// 32,768 B a token, so 1 GiB and 256 MiB for 8,192.
+Setup small_models(double capacity, i64 batch) {
+  const Catalog& c = Catalog::built_in();
+  Setup s{c.model("llama-3.1-8b"), c.device("h100-sxm"), {}, c.engine("ideal"), {1, 1}, {8192, batch, 0}};
+  s.device.memory[0].capacity = {capacity};
+  s.draft = Draft{c.model("llama-3.2-1b"), 4, 0.7};
+  return s;
+}
+
+TEST_CASE("a draft's room by hand") {
+  constexpr double GiB = 1073741824;
+  Memory m = small_models(80e9, 45).memory();
+  CHECK(m.weights.value == 16060522496.0 + 2471628800.0);
+  CHECK(m.kv_room.value == 80e9 - 16060522496.0 - 2471628800.0);
+  CHECK(m.kv_per_sequence.value == 1.25 * GiB);
+  CHECK(m.max_sequences == 45);  // 61.47 GB / 1.25 GiB
+  CHECK(m.fits);
+  CHECK(m.shortfall.value == 0);
+  i64 alone = i64((80e9 - 16060522496.0) / 131072);
+  CHECK(m.max_tokens == Approx(double(alone) * 45 / 59).epsilon(1e-6));
+  Memory more = small_models(80e9, 46).memory();
+  CHECK(!more.fits);
+  CHECK(more.shortfall.value == Approx(46 * 1.25 * GiB - more.kv_room.value));
+  Memory none = small_models(17e9, 1).memory();  // the target's weights fit, the draft's do not
+  CHECK(none.max_sequences == 0);
+  CHECK(!none.fits);
+  CHECK(none.kv_room.value == 0);
+  CHECK(none.shortfall.value == Approx(1.25 * GiB + 16060522496.0 + 2471628800.0 - 17e9));
+  Setup given = small_models(80e9, 1);
+  given.d.kv_room = Bytes{10 * GiB};
+  CHECK(given.memory().kv_room.value == 10 * GiB - 2471628800.0);
+  CHECK(given.memory().max_sequences == 6);  // 7.7 GiB / 1.25
+  given.w.shared_prefix = 4096;              // half of it is there once: 0.625 GiB, and as much for each
+  CHECK(given.memory().max_sequences == 11);
+}
+
+TEST_CASE("a draft is laid out as its target where it can be") {
+  Draft draft{Catalog::built_in().model("llama-3.2-1b"), 4, 0.7};
+  Deployment target;
+  target.tp = target.ep = 8;
+  target.pp = 32;
+  target.weights = format("fp8");
+  auto laid_out = [&](Heads heads) {
+    draft.model.layers[0].attention = FullAttention{heads};
+    return draft_deployment(draft, target);
+  };
+  CHECK(laid_out({32, 8, 64, 64}).tp == 8);
+  CHECK(laid_out({32, 8, 64, 64}).pp == 16);  // its layers
+  CHECK(!laid_out({32, 8, 64, 64}).weights);  // --weights speaks of the target
+  CHECK(laid_out({12, 4, 64, 64}).tp == 4);   // 6 divides the query heads, but 6 ranks can't share 4 KV heads
+  CHECK(laid_out({12, 4, 64, 64}).ep == 4);
+  CHECK(laid_out({24, 2, 64, 64}).tp == 8);  // 8 ranks, four of them for each KV head
+  CHECK(laid_out({5, 5, 64, 64}).tp == 5);
+  target.attention_dp = 4;
+  CHECK(laid_out({12, 4, 64, 64}).attention_dp == 4);
+  target.attention_dp = 8;
+  CHECK(laid_out({12, 4, 64, 64}).attention_dp == 1);
+  CHECK(laid_out({32, 8, 64, 64}).attention_dp == 8);
+}
+
+TEST_CASE("drafts at the edge of what is allowed") {
+  Model target = Catalog::built_in().model("llama-3.1-8b");
+  Draft draft{Catalog::built_in().model("llama-3.2-1b"), 1, 0};
+  CHECK(problems(target, draft).empty());
+  draft.length = 64;
+  draft.acceptance = 1;
+  CHECK(problems(target, draft).empty());
+  draft.length = 65;
+  CHECK(problems(target, draft).at(0).what == "must lie in 1 to 64");
+  draft.length = 0;
+  CHECK(problems(target, draft).at(0).path == "--draft-len");
+  CHECK(problems(target, {target, 4, 0.5}).at(0).path == "--draft");  // a draft as large as its target
 }

@@ -9,6 +9,7 @@
 
 #include "catalog/catalog.h"
 #include "cli/figures.h"
+#include "program.h"
 #include "render/bar.h"
 #include "render/chart.h"
 #include "render/palette.h"
@@ -26,17 +27,11 @@ Plot curves(std::vector<Series> series, bool log) {
 Chart chart_of(std::variant<Plot, Bars> body) { return {"test", "Title", "subtitle", {}, std::move(body)}; }
 
 std::string run(const std::string& arguments, int exit_code = 0, const std::string& environment = "") {
-  FILE* pipe =
-      popen(("COLUMNS=80 NO_COLOR=1 " + environment + " " KVROOF_BINARY " " + arguments + " 2>&1").c_str(), "r");
-  REQUIRE(pipe);
-  std::string out;
-  char buffer[4096];
-  while (std::size_t n = fread(buffer, 1, sizeof buffer, pipe)) out.append(buffer, n);
-  int status = pclose(pipe);
-  INFO(arguments << "\n" << out.substr(0, 2000));
-  REQUIRE(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == exit_code);
-  return out;
+  program::Run r =
+      program::shell("COLUMNS=80 NO_COLOR=1 " + environment + " " + program::binary() + " " + arguments + " 2>&1");
+  INFO(arguments << "\n" << r.out.substr(0, 2000));
+  CHECK(r.exit_code == exit_code);
+  return r.out;
 }
 
 /// Every text lies in the picture and on no other text.

@@ -24,3 +24,31 @@ TEST_CASE("uptraining is 5 % of six flops a parameter and token") {
   Model m = Catalog::built_in().model("llama-2-7b");
   CHECK(uptraining_flops(m, 2e12).value == Approx(0.05 * 6 * 6738415616.0 * 2e12));
 }
+
+TEST_CASE("a token of training by hand: activations, matrices and attention") {
+  TrainingCost dense = training_cost(Catalog::built_in().model("llama-2-7b"), 4096);
+  // 14 x 4096 of the residual stream, three halves of 11008 and 32 heads of 256 cached elements, 2 B each
+  CHECK(dense.activations.value == 32.0 * 4096 * (14 * 4096 + 2 * 3 * 11008 + 2 * 32 * 256));
+  CHECK(dense.linears_per_token.value == 6 * (6738415616.0 - 32000 * 4096));   // an embedding's row is looked up
+  CHECK(dense.attention_per_token.value == 3.0 * 32 * (2 * 32 * 256) * 2048);  // half of the keys on average
+  CHECK(dense.width == 11008);
+  CHECK(dense.states.value == 16 * 6738415616.0);
+  TrainingCost one = training_cost(Catalog::built_in().model("llama-2-7b"), 1);
+  CHECK(one.attention_per_token.value == 3.0 * 32 * (2 * 32 * 256));
+  TrainingCost experts = training_cost(Catalog::built_in().model("mixtral-8x7b"), 4096);  // two of eight a token
+  CHECK(experts.activations.value == 32.0 * 4096 * (14 * 4096 + 2 * 3 * 2 * 14336 + 2 * 8 * 256));
+  CHECK(experts.width == 14336);
+  Model tied = Catalog::built_in().model("llama-3.2-1b");  // its embedding is the head's matrix, which is multiplied
+  CHECK(training_cost(tied, 4096).linears_per_token.value == 6 * double(count_parameters(tied).active));
+}
+
+TEST_CASE("what has no feed-forward can't be widened, and the rest is widened to the parameters asked for") {
+  Model m = Catalog::built_in().model("llama-2-7b");
+  i64 twice = 2 * count_parameters(m).total;
+  std::optional<Model> wide = widened_to(m, twice);
+  REQUIRE(wide);
+  CHECK(count_parameters(*wide).total == Approx(double(twice)).epsilon(1e-4));
+  CHECK(count_parameters(*wide).total >= twice);
+  m.layers[0].feed_forward = NoFeedForward{};
+  CHECK(!widened_to(m, twice));
+}
