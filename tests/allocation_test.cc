@@ -376,5 +376,72 @@ TEST_CASE("vLLM's pages hold the widest layers, an encoder's keys and values too
   CHECK(a.per_sequence.value == (64 + 94) * 16384);
 }
 
+TEST_CASE("TensorRT-LLM's blocks by hand") {
+  // llama-3.1-8b: 128 KiB a token, 4 MiB a block of 32; 1,000 blocks and a bit are 1,001
+  Allocation a = allocate(model("llama-3.1-8b"), {}, {1000, 1, 0}, engine("trtllm"), 0, {1000.5 * 4 * MiB});
+  CHECK(a.blocks == 1001);
+  CHECK(a.max_tokens == 32032);
+  CHECK(a.blocks_per_sequence == 32);
+  CHECK(a.max_sequences == 31);
+  CHECK(a.concurrency == Approx(1001 / 32.0));
+  CHECK(a.used.value == 1001 * 4 * MiB);
+  CHECK(allocate(model("llama-3.1-8b"), {}, {1000, 1, 0}, engine("trtllm"), 0, {1000 * 4 * MiB}).blocks == 1000);
+  Allocation shared = allocate(model("llama-3.1-8b"), {}, {1000, 1, 320}, engine("trtllm"), 0, {1000 * 4 * MiB});
+  CHECK(shared.shared.value == 10 * 4 * MiB);
+  CHECK(shared.blocks_per_sequence == 22);
+  CHECK(shared.max_sequences == 45);  // 990 / 22
+  CHECK(shared.concurrency == Approx(45));
+}
+
+TEST_CASE("SGLang's slots and tokens by hand") {
+  // 4 layers of 512 B a token, 4 states of 1 MiB; states take half of the room: 0.5 GiB
+  Model m = model("llama-3.1-8b");
+  m.layers[0].count = 4;
+  m.layers[0].attention = FullAttention{{2, 1, 128, 128}};
+  m.layers.push_back(m.layers[0]);
+  m.layers[1].attention = RecurrentState{0, 1 << 18, 1, 0};
+  Engine e = engine("sglang");
+  e.state_ratio = 1;
+  e.state_slots = 2;
+  e.slots_per_request = 3;
+  Deployment d;
+  d.states_given = true;
+  Allocation a = allocate(m, d, {1000, 1, 0}, e, 0, {GiB + 4 * 512 * 0.5});
+  CHECK(a.max_tokens == 262144);  // 0.5 GiB and a part of a token
+  CHECK(a.max_sequences == 42);   // 128 slots, 2 of them its own, 3 a request; tokens would do for 262
+  CHECK(a.concurrency == 42);
+  CHECK(a.used.value == 262144.0 * 2048 + 128 * 4 * MiB);
+  CHECK(a.per_sequence.value == 1000.0 * 2048 + 4 * MiB);
+  CHECK(a.ideal_per_sequence.value == 1000.0 * 2048 + 4 * MiB);
+  e.slots_per_request = 1;
+  CHECK(allocate(m, d, {10000, 1, 0}, e, 0, {GiB}).concurrency ==
+        Approx(26.2144));  // tokens bind: a part of one counts
+}
+
+TEST_CASE("vLLM's groups by hand: full layers and half as many windows") {
+  // pages of 16 tokens of 2 KiB; groups of 8 layers: 2 of full layers, 1 of windows. Batches of 8,192 tokens widen a
+  // window.
+  Model m = windowed(16);
+  m.layers[1].count = 8;
+  Allocation a = allocate(m, {}, {100'000, 1, 0}, engine("vllm"), 0, {10 * GiB});
+  i64 full = ceil_div(100'000, 16), window = ceil_div(4096 - 1 + 8192, 16) + 1;
+  CHECK(a.blocks_per_sequence == 2 * full + window);
+  CHECK(a.groups.at(0).padding == 0);
+  CHECK(a.per_sequence.value == double(2 * full + window) * 8 * 16 * 4096);
+  Allocation shared = allocate(m, {}, {100'000, 1, 50'000}, engine("vllm"), 0, {10 * GiB});
+  CHECK(shared.shared.value == 2.0 * 3125 * 8 * 16 * 4096);
+  CHECK(shared.blocks_per_sequence == 2 * (full - 3125) + window);
+  Allocation uniform = allocate(model("llama-3.1-8b"), {}, {8192, 1, 4096}, engine("vllm"), 0, {10 * GiB});
+  CHECK(uniform.shared.value == 4096.0 * 131072);
+  CHECK(allocate(model("llama-3.1-8b"), {}, {8192, 1, 8192}, engine("vllm"), 0, {0.5 * GiB}).max_sequences == 0);
+}
+
+TEST_CASE("pools without an engine hold windows of every sequence") {
+  std::vector<CachePool> found = pools(windowed(0), {}, engine("ideal"), 0, 100'000, 3);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].slots == 3 * 4096);
+  CHECK(pools(windowed(0), {}, engine("ideal"), 0, 5'000, 3)[0].slots == 5'000);
+}
+
 }  // namespace
 }  // namespace kvroof

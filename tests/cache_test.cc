@@ -151,5 +151,47 @@ TEST_CASE("layers that do not divide by the stages") {
   CHECK(sums == Counts{5, 1});
 }
 
+TEST_CASE("bits of an element in every format") {
+  // ggml's block structs, OCP Microscaling 1.0, and what formats() says of each; scales that go with a vector apart
+  const std::pair<const char*, double> bits[] = {{"f32", 32},
+                                                 {"bf16", 16},
+                                                 {"fp16", 16},
+                                                 {"fp8", 8},
+                                                 {"fp8_block", 8 + 32 / 16384.0},
+                                                 {"fp8_ds_mla", 8 * 656 / 576.0},
+                                                 {"int8", 8},
+                                                 {"w8a8", 8},
+                                                 {"q8_0", 8.5},
+                                                 {"q6_k", 6.5625},
+                                                 {"q5_k", 5.5},
+                                                 {"q5_1", 6},
+                                                 {"q5_0", 5.5},
+                                                 {"q4_k", 4.5},
+                                                 {"q3_k", 3.4375},
+                                                 {"q2_k", 2.625},
+                                                 {"iq4_xs", 4.25},
+                                                 {"q4_1", 5},
+                                                 {"q4_0", 4.5},
+                                                 {"iq4_nl", 4.5},
+                                                 {"mxfp4", 4.25},
+                                                 {"nvfp4", 4.5},
+                                                 {"int4", 4.25},
+                                                 {"int4_g32", 4.5},
+                                                 {"int4_sym", 4.125},
+                                                 {"nf4", 4.5},
+                                                 {"nf4_double", 4 + 8 / 64.0 + 32 / 16384.0},
+                                                 {"awq", 4 + 20 / 128.0}};
+  CHECK(std::size(bits) == formats().size());
+  for (const auto& [name, each] : bits) {
+    INFO(name);
+    const Format* f = find_format(name);
+    REQUIRE(f);
+    CHECK(8.0 * double(f->bytes) / double(f->elements) == Approx(each).epsilon(1e-12));
+    CHECK(f->vector_scale_bytes == (f->name == "int8" ? 4 : 0));
+    CHECK(f->size(double(f->elements) * 64, 64 * f->elements).value == double(f->bytes * 64 + f->vector_scale_bytes));
+  }
+  CHECK(format("no such format").name == "f32");
+}
+
 }  // namespace
 }  // namespace kvroof

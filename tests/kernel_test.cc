@@ -113,3 +113,10 @@ TEST_CASE("attention groups must divide the ranks") {
   CHECK(found[0].path == "--attention-dp");
   CHECK(found[0].what == "3 does not divide the 8 ranks of tp");
 }
+
+TEST_CASE("decode attention bound by arithmetic: 4 flops an element of a query's head and token") {
+  Device d = round_device();
+  AttentionRate rate{1, {}, {}, 0, 0};
+  AttentionCall call{64, 1, 128, 10, 6400};  // 4 * 10 * 64 * 128 * 6400 flops at 50 TFLOPS against 32.8 MB at 1 TB/s
+  CHECK(attention_time(d, rate, format("bf16"), call, false).value == Approx(4 * 10 * 64 * 128 * 6400 / 50e12));
+}

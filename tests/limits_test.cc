@@ -360,5 +360,32 @@ TEST_CASE("an engine's numbers have limits", "[limits]") {
   CHECK(said([](Engine& e) { e.state_ratio = -0.01; }) == "state_ratio: must not be negative\n");
 }
 
+TEST_CASE("a device's numbers have limits", "[limits]") {
+  auto said = [](auto set) {
+    Device d = catalog().device("h100-sxm");
+    set(d);
+    return text_of(problems(d));
+  };
+  CHECK(said([](Device&) {}).empty());
+  CHECK(said([](Device& d) { d.memory.push_back(d.memory[0]), d.memory[1].bandwidth = {4e12}; }) ==
+        "memory[1]: is faster than the tier before it (list tiers fastest first)\n");
+  CHECK(said([](Device& d) { d.memory.push_back(d.memory[0]); }).empty());
+  CHECK(said([](Device& d) { d.memory[0].capacity = {0}; }) == "memory[0].capacity: must be more than 0 bytes\n");
+  CHECK(said([](Device& d) { d.memory[0].bandwidth = {0}; }) == "memory[0].bandwidth: must be more than 0 B/s\n");
+  CHECK(said([](Device& d) { d.memory[0].bandwidth = {1e22}; }) ==
+        "memory[0].bandwidth: must lie between 1 and 1e21 B/s\n");
+  const std::string link = "link: needs a bandwidth and a domain of at least 1 device\n";
+  CHECK(said([](Device& d) { d.link->per_direction = {0}; }) == link);
+  CHECK(said([](Device& d) { d.link->domain = 0; }) == link);
+  CHECK(said([](Device& d) { d.link->domain = 1; }).empty());
+  CHECK(said([](Device& d) { d.achievable.compute = 1.01; }) == "achievable.compute: must lie in (0, 1]\n");
+  CHECK(said([](Device& d) { d.achievable.compute = 0; }) == "achievable.compute: must lie in (0, 1]\n");
+  CHECK(said([](Device& d) { d.achievable.overlap.hidden = 1.01; }) ==
+        "achievable.overlap: must lie in [0, 1] (sum is 0, max is 1)\n");
+  Achievable none;
+  CHECK(none.attention_rate(Arithmetic::bf16).fraction == 1);  // a datasheet's bandwidth, until it is known better
+  CHECK(none.linear_rate(Arithmetic::bf16).fraction == 1);
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <functional>
 #include <iterator>
+#include <optional>
 #include <type_traits>
 
 namespace mutants {
@@ -66,20 +67,25 @@ auto chosen(Arguments&&... arguments) {
     return Result(Usual{}(arguments...));
 }
 
-#define KVROOF_BINARY_MUTANT(Name, op, ...)                            \
-  template <int id>                                                    \
-  struct Name {};                                                      \
-  template <int id, class Left>                                        \
-  struct Name##Left {                                                  \
-    Left& left;                                                        \
-    template <class Right>                                             \
-    auto operator op(Right&& right) const {                            \
-      return chosen<id, __VA_ARGS__>(left, right);                     \
-    }                                                                  \
-  };                                                                   \
-  template <class Left, int id>                                        \
-  Name##Left<id, const Left> operator op(const Left& left, Name<id>) { \
-    return {left};                                                     \
+template <class>
+constexpr bool is_optional = false;
+template <class T>
+constexpr bool is_optional<std::optional<T>> = true;
+
+// A std::optional compares itself with whatever its value can be compared with; it is not to find these.
+#define KVROOF_BINARY_MUTANT(Name, op, ...)                                                \
+  template <int id>                                                                        \
+  struct Name {};                                                                          \
+  template <int id, class Left>                                                            \
+  struct Name##Left {                                                                      \
+    Left& left;                                                                            \
+    template <class Right>                                                                 \
+      requires(is_optional<std::decay_t<Left>> == is_optional<std::decay_t<Right>>)        \
+    auto operator op(Right&& right) const { return chosen<id, __VA_ARGS__>(left, right); } \
+  };                                                                                       \
+  template <class Left, int id>                                                            \
+  Name##Left<id, const Left> operator op(const Left& left, Name<id>) {                     \
+    return {left};                                                                         \
   }
 
 KVROOF_BINARY_MUTANT(Plus, +, std::plus<>, std::minus<>)

@@ -198,9 +198,12 @@ class Tests:
     def look(self, case, folder):
         reached = folder / f"reached-{self.cases.index(case)}"
         begun = time.time()
-        if self.run(case, CASE_SECONDS, MUTANTS_MET=str(reached)) == 0:
+        code = self.run(case, CASE_SECONDS, MUTANTS_MET=str(reached))
+        if code == 0:
             self.seconds[case] = time.time() - begun
             self.met[case] = {int(n) for n in reached.read_text().split()}
+        else:
+            print(f"{'takes too long' if code == -1 else 'fails, no mutant alive'}: {case}")
 
     def in_order(self, mutant=None):
         return [c for c in sorted(self.seconds, key=self.seconds.get) if mutant is None or mutant in self.met[c]]
@@ -254,8 +257,6 @@ def main():
             sys.exit(f"mutate: the tests do not link:\n{said[-3000:]}")
         tests = Tests(folder / "tests")
         list(pool.map(lambda case: tests.look(case, folder), tests.cases))
-        for case in sorted(set(tests.cases) - set(tests.seconds)):
-            print(f"no part in it: {case}")
         print(f"{number - 1} mutants; {len(tests.seconds)} of {len(tests.cases)} test cases take part, "
               f"{sum(tests.seconds.values()):.0f} s; ready after {time.time() - begun:.0f} s", flush=True)
 

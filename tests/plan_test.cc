@@ -243,5 +243,31 @@ TEST_CASE("what stands in the way, by hand") {
   CHECK(budget.miss.best == 6);  // 128.5 GiB of weights take two of 79 GiB, at $3 each
 }
 
+TEST_CASE("what is asked for, with headroom") {
+  Demand users, rate;
+  users.load.concurrency = 10;
+  users.headroom = rate.headroom = 0.25;
+  CHECK(users.amount() == 13);  // 12.5 people
+  users.load.concurrency = 100;
+  users.headroom = 0.1;
+  CHECK(users.amount() == 110);  // and not 111 for a last digit
+  rate.load.rate = 4;
+  CHECK(rate.amount() == 5);
+}
+
+TEST_CASE("without prompts a replica's tokens are its users over the step of the fullest") {
+  Model m = catalog().model("llama-3.1-8b");
+  Device h100 = catalog().device("h100-sxm");
+  Demand demand;
+  demand.load.concurrency = 10;
+  demand.context = 4096;
+  Replica replica(m, h100, {}, catalog().engine("vllm"), {0.9, 1.2}, demand);
+  Serving s = replica.at(10, 3);  // 4, 3 and 3
+  Step four = decode_step(m, h100, {}, {4096, 4, 0}, catalog().engine("vllm"), {0.9, 1.2});
+  CHECK(s.tpot == four.expected);
+  CHECK(s.tokens_per_second == Approx(10 / four.expected.value));
+  CHECK(s.concurrency == 10);
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -239,5 +239,36 @@ TEST_CASE("a closed loop obeys its equations: users, prompts, steps and queue", 
   CHECK(o.counterexample.empty());
 }
 
+TEST_CASE("a measured step sets the pace under a load too, but no faster than the floor") {
+  auto tpot = [&](double anchor) {
+    Setup s{catalog().model("qwen3-32b"), catalog().device("h100-sxm"), {}, catalog().engine("vllm"), {0.9, 1.2}, {}};
+    s.anchor = anchor;
+    s.d.tp = 2;
+    Serving one = s.serve({1024, 256, 1, 0, 0});
+    CHECK(one.basis == (anchor == 1 ? Basis::measured_kernels : Basis::observed));
+    return one.tpot.value;
+  };
+  CHECK(tpot(2) == Approx(2 * tpot(1)).epsilon(1e-6));
+  Setup s{catalog().model("qwen3-32b"), catalog().device("h100-sxm"), {}, catalog().engine("vllm"), {0.9, 1.2}, {}};
+  s.d.tp = 2;
+  s.w = {1024 + 128, 1, 0};
+  CHECK(tpot(1e-3) == Approx(s.step().floor.value).epsilon(1e-6));
+}
+
+TEST_CASE("what can't be served is told whole") {
+  auto said = [](const Load& load) {
+    std::string text;
+    for (const Problem& p : problems(load)) text += p.path + " " + p.what + "; ";
+    return text;
+  };
+  CHECK(said({1, 1, 1, 0, 0}).empty());
+  CHECK(said({0, 1, 1, 0, 0}) == "--input must be at least 1 token; ");
+  CHECK(said({1, 0, 1, 0, 0}) == "--output must be at least 1 token; ");
+  CHECK(said({1, 1, 1, 0, 0, 2}) == "--shared-prefix is 2, more than the prompt of 1 tokens (--input); ");
+  CHECK(said({9, 1, 1, 0, 1}).empty());
+  for (double hit : {-0.1, 1.1}) CHECK(said({9, 1, 1, 0, hit}) == "--cache-hit must lie in [0, 1]; ");
+  CHECK(said({9, 1, 0.5, 0.5, 0}) == "--rate and --concurrency exclude each other; ");
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -199,3 +199,14 @@ TEST_CASE("drafts at the edge of what is allowed") {
   CHECK(problems(target, draft).at(0).path == "--draft-len");
   CHECK(problems(target, {target, 4, 0.5}).at(0).path == "--draft");  // a draft as large as its target
 }
+
+TEST_CASE("a draft beside data-parallel attention: each group holds its own") {
+  Setup s = small_models(80e9, 16);
+  s.d.tp = 2;
+  Memory one = s.memory();
+  s.d.attention_dp = 2;
+  Memory groups = s.memory();
+  i64 each = i64(groups.kv_room / groups.kv_per_sequence);
+  CHECK(groups.kv_per_sequence.value == 2 * one.kv_per_sequence.value);  // all KV heads on every rank
+  CHECK(groups.max_sequences == 2 * each);
+}

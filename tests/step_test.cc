@@ -123,5 +123,49 @@ TEST_CASE("a prefix that all have in common lies in memory once, so it may fit t
   CHECK(step(two, 0).expected > 2 * step(fast, 0).expected);
 }
 
+TEST_CASE("what a step waits for most") {
+  auto bound = [](const char* model, const char* device, i64 batch, i64 context) {
+    return std::string(step_of(model, device, batch, context).bound_by);
+  };
+  CHECK(bound("llama-3.1-70b", "h100-sxm", 1, 4096) == "memory bandwidth");
+  CHECK(bound("llama-3.1-8b", "h100-sxm", 4096, 16) == "compute");
+  Device slow = catalog().device("h100-sxm");
+  slow.achievable.step = {1};
+  CHECK(decode_step(catalog().model("llama-3.1-8b"), slow, {}, {4096, 1, 0}, catalog().engine("ideal"), {1, 1})
+            .bound_by == "latency");
+}
+
+TEST_CASE("an all-reduce by hand: latency by ranks, and over the link or the network") {
+  Device d = catalog().device("h100-sxm");
+  d.achievable.all_reduce[0] = {1e-6};
+  d.achievable.all_reduce[1] = {2e-6};
+  d.achievable.all_reduce[2] = {3e-6};
+  d.achievable.network_latency = {20e-6};
+  d.achievable.link = 0.5;
+  d.link = Link{"link", {400e9}, Bandwidth{100e9}, 16};
+  d.network = Bandwidth{50e9};
+  auto micro = [&](double bytes, i64 n) { return all_reduce(d, {bytes}, n).value * 1e6; };
+  CHECK(micro(1e6, 1) == 0);
+  CHECK(micro(0, 2) == Approx(1));
+  for (i64 n : {3, 4}) CHECK(micro(0, n) == Approx(2));
+  for (i64 n : {5, 6, 8}) CHECK(micro(0, n) == Approx(3));
+  CHECK(micro(0, 16) == Approx(4));              // log2(16) / log2(8) as long
+  CHECK(micro(1e6, 2) == Approx(1 + 1 / 0.05));  // a pair has 100 GB/s, half of it reached; 2 x 1/2 of the bytes
+  CHECK(micro(1e6, 4) == Approx(2 + 1.5 / 0.2));
+  CHECK(micro(0, 32) == Approx(20 * 5 / 3.0));  // beyond the domain
+  CHECK(micro(1e6, 32) == Approx(20 * 5 / 3.0 + 2 * 31 / 32.0 / 0.025));
+}
+
+TEST_CASE("an anchored step keeps to its floor") {
+  Step s = step_of("llama-3.1-8b", "h100-sxm", 16), half = anchored(s, 1e-3, {0.5, 1.5}),
+       twice = anchored(s, 2, {0.5, 1.5});
+  CHECK(half.expected.value == Approx(s.floor.value));
+  CHECK(half.low == half.floor);
+  CHECK(twice.low.value == Approx(std::max(s.floor.value, s.expected.value)));
+  CHECK(twice.high.value == Approx(3 * s.expected.value));
+  CHECK(twice.tokens_per_second == Approx(s.tokens_per_second / 2));
+  CHECK(twice.tokens_per_second_per_user == Approx(s.tokens_per_second_per_user / 2));
+}
+
 }  // namespace
 }  // namespace kvroof
