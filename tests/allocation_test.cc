@@ -443,5 +443,19 @@ TEST_CASE("pools without an engine hold windows of every sequence") {
   CHECK(pools(windowed(0), {}, engine("ideal"), 0, 5'000, 3)[0].slots == 5'000);
 }
 
+TEST_CASE("vLLM's groups are as large as the smallest kind of layer, or the largest less than half as many again") {
+  auto layers_a_group = [](i64 full, i64 windows) {
+    Model m = windowed(16);
+    m.layers[0].count = full;
+    m.layers[1].count = windows;
+    Allocation a = allocate(m, {}, {1000, 1, 0}, engine("vllm"), 0, {GiB});
+    return i64(a.block.value / (16 * 4096));
+  };
+  CHECK(layers_a_group(4, 5) == 5);
+  CHECK(layers_a_group(4, 6) == 4);
+  CHECK(layers_a_group(5, 4) == 5);
+  CHECK(layers_a_group(4, 12) == 4);
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -275,8 +275,10 @@ def main():
                  if not o.file or path.name == o.file]
         random.Random(o.seed).shuffle(drawn)
         survivors = []
-        for site, words, result in pool.map(judged, drawn[:o.sample] if o.sample else drawn):
+        for done, (site, words, result) in enumerate(pool.map(judged, drawn[:o.sample] if o.sample else drawn), 1):
             counts[result] += 1
+            if done % 100 == 0:
+                print(f"{done} tried, {counts['survived']} survived", file=sys.stderr, flush=True)
             if result == "survived":
                 survivors.append((site.path.name, site.line, words))
                 print(f"survived  {site.path.name}:{site.line}  {words}", flush=True)

@@ -47,6 +47,13 @@ TEST_CASE("active parameters: DeepSeek-V3 about 37 B, Mixtral 12.9 B") {
   CHECK(count_parameters(Catalog::built_in().model("mixtral-8x7b")).active == Approx(12.9e9).epsilon(0.01));
 }
 
+TEST_CASE("biases of experts that a token passes by are not active") {
+  Model m = Catalog::built_in().model("gpt-oss-120b"), plain = m;  // 36 layers, 4 of 128 experts, 3 x 2880 biases each
+  for (LayerGroup& g : plain.layers) std::get<MoeFeedForward>(g.feed_forward).bias = false;
+  CHECK(count_parameters(m).total - count_parameters(plain).total == 36 * 128 * 3 * 2880);
+  CHECK(count_parameters(m).active - count_parameters(plain).active == 36 * 4 * 3 * 2880);
+}
+
 TEST_CASE("shrinking KV heads removes their projections: Llama-2-7B as GQA-8 is 12 % smaller") {
   Model m = Catalog::built_in().model("llama-2-7b");
   double before = double(count_parameters(m).total), after = double(count_parameters(with_kv_heads(m, 8)).total);

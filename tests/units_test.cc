@@ -77,6 +77,21 @@ TEST_CASE("what is not a quantity says what was expected") {
         "unknown unit 'parsecs' in '3 parsecs'; expected one of ns, us, ms, s");
 }
 
+TEST_CASE("unknown units are answered with those in use, and shares and counts with an example") {
+  CHECK(parse_quantity("3 x", bandwidth_dimension).error ==
+        "unknown unit 'x' in '3 x'; expected one of B/s, kB/s, MB/s, GB/s, TB/s, PB/s");
+  CHECK(parse_share("0.2").value == 0.2);
+  CHECK(parse_share("20%").value == 0.2);
+  CHECK(parse_share("1").value == 1);
+  CHECK(parse_share("100%").value == 1);
+  CHECK(parse_share("1.01").error == "'1.01' is more than 100%");
+  CHECK(parse_share("x").error == "'x' is not a share such as 20% or 0.2");
+  CHECK(parse_share("20%x").error == "'20%x' is not a share such as 20% or 0.2");
+  CHECK(parse_count("2x3", 1, 100).error == "'2x3' is not a whole number such as 4096, 32k or 1M");
+  CHECK(parse_count("1e2", 1, 100).value == 100);
+  CHECK(parse_count("1e", 1, 100).error == "'1e' is not a whole number such as 4096, 32k or 1M");
+}
+
 TEST_CASE("counts: k is 1024") {
   CHECK(parse_count("32k", 1, 1 << 20).value == 32768);
   CHECK(parse_count("1M", 1, 1 << 20).value == 1048576);

@@ -121,7 +121,7 @@ Node explain_reductions(const Model& model, const Deployment& d, i64 tokens) {
 }
 
 std::string_view name_of(Rule rule) {
-  constexpr std::string_view names[] = {"given", "sum", "product", "slowest", "smallest", "rest"};
+  constexpr std::string_view names[] = {"given", "sum", "product", "slowest", "rest"};
   return names[int(rule)];
 }
 
@@ -134,7 +134,6 @@ double recomputed(const Node& node) {
       case Rule::sum: value += part; break;
       case Rule::product: value *= part; break;
       case Rule::slowest: value = std::max(value, part); break;
-      case Rule::smallest: value = std::min(value, part); break;
       case Rule::rest: value -= part; break;
       case Rule::given: break;
     }

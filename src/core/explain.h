@@ -1,6 +1,6 @@
 // The story of a result: a tree in which every node says how it follows from its parts.
 //
-// explain() only reads results; a node's rule (sum, product, smallest …) re-adds its parts to its own value,
+// explain() only reads results; a node's rule (sum, product, slowest …) re-adds its parts to its own value,
 // and a test checks that over the whole catalogue, so the explanation can't drift from the number.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace kvroof {
 
 /// How a node's value follows from its parts. given: stated, or explained in words alone.
 /// rest: the first part minus all others.
-enum class Rule { given, sum, product, slowest, smallest, rest };
+enum class Rule { given, sum, product, slowest, rest };
 
 struct Node {
   std::string label;
