@@ -457,5 +457,25 @@ TEST_CASE("vLLM's groups are as large as the smallest kind of layer, or the larg
   CHECK(layers_a_group(4, 12) == 4);
 }
 
+TEST_CASE("vLLM: a draft widens a state's convolution by a column of three, and takes snapshots") {
+  Model m = model("mamba-2.8b");
+  m.layers[0].count = 1;
+  m.layers[0].attention = RecurrentState{3000, 1000, 1, 0};
+  Deployment d;
+  d.states_given = true;  // bf16 and f32: 6,000 and 4,000 B
+  CHECK(allocate(m, d, {100, 1, 0}, engine("vllm"), 0, {GiB}).per_sequence.value == 10'000);
+  d.draft_tokens = 3;
+  CHECK(allocate(m, d, {100, 1, 0}, engine("vllm"), 0, {GiB}).per_sequence.value == 4 * 16'000);
+}
+
+TEST_CASE("a draft head's layers are on the last stage") {
+  Deployment d;
+  d.pp = 2;
+  d.draft_layers = 1;
+  auto layers = [&](i64 stage) { return cache_types(model("llama-3.1-8b"), d, engine("ideal"), stage)[0].layers; };
+  CHECK(layers(0) == 16);
+  CHECK(layers(1) == 17);
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -98,6 +98,12 @@ TEST_CASE("formats: bytes of a vector of 128") {
   CHECK(format("fp8_ds_mla").size(576, 576).value == 656);
 }
 
+TEST_CASE("what sharing of KV heads is called") {
+  CHECK(sharing_name({32, 32, 128, 128}) == "MHA");
+  CHECK(sharing_name({32, 2, 128, 128}) == "GQA");
+  CHECK(sharing_name({32, 1, 128, 128}) == "MQA");
+}
+
 TEST_CASE("eviction bounds what growing layers keep") {
   Model m = model("llama-3.1-8b");
   Deployment d;

@@ -387,5 +387,17 @@ TEST_CASE("a device's numbers have limits", "[limits]") {
   CHECK(none.linear_rate(Arithmetic::bf16).fraction == 1);
 }
 
+TEST_CASE("experts and heads are split by what holds fewest of them", "[limits]") {
+  Setup s{catalog().model("mixtral-8x7b"), catalog().device("h100-sxm"), {}, catalog().engine("vllm"), {1, 1}, {}};
+  s.model.layers.push_back(s.model.layers[0]);
+  std::get<MoeFeedForward>(s.model.layers[1].feed_forward).experts = 64;
+  s.d.tp = s.d.ep = 16;
+  CHECK(text_of(s.problems()) == "--ep: 16 ranks for the 8 experts of mixtral-8x7b\n");
+  Setup groups{catalog().model("llama-3.1-8b"), catalog().device("h100-sxm"), {}, catalog().engine("vllm"), {1, 1}, {}};
+  groups.d.tp = 64;
+  groups.d.attention_dp = 32;  // two ranks attend together
+  CHECK(groups.problems().empty());
+}
+
 }  // namespace
 }  // namespace kvroof

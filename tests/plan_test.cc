@@ -269,5 +269,34 @@ TEST_CASE("without prompts a replica's tokens are its users over the step of the
   CHECK(s.concurrency == 10);
 }
 
+TEST_CASE("the fullest replica must hold its users") {
+  Demand demand;
+  demand.load.concurrency = 3;
+  demand.context = 4096;
+  Deployment d;
+  d.kv_room = Bytes{1.5 * 131072 * 4096};  // one sequence and a half
+  Replica replica(catalog().model("llama-3.1-8b"), catalog().device("h100-sxm"), d, catalog().engine("ideal"), {1, 1},
+                  demand);
+  CHECK(replica.capacity() == 1);
+  CHECK(!meets(replica, demand, 2));  // two and one
+  CHECK(meets(replica, demand, 3));
+}
+
+TEST_CASE("how much of a step its links take") {
+  Demand demand;
+  demand.load = {2048, 256, 4, 0, 0};
+  Deployment d;
+  d.tp = 8;
+  Model m = catalog().model("llama-3.1-8b");
+  Device device = catalog().device("h100-sxm");
+  Replica replica(m, device, d, catalog().engine("vllm"), {1, 1}, demand);
+  Step s = decode_step(m, device, d, {2304, 1, 0}, catalog().engine("vllm"), {1, 1});
+  double share = 0;
+  for (const StepPart& p : s.parts)
+    if (p.kind == PartKind::collectives) share = p.seconds / s.expected;
+  CHECK(share > 0.05);
+  CHECK(replica.link_share() == Approx(share));
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -270,5 +270,14 @@ TEST_CASE("what can't be served is told whole") {
   CHECK(said({9, 1, 0.5, 0.5, 0}) == "--rate and --concurrency exclude each other; ");
 }
 
+TEST_CASE("answers of one token never decode; what a step alone serves") {
+  Serving s = serving({1024, 1, 0, 2, 0});
+  CHECK(s.stable);
+  CHECK(s.decoding == 0);
+  Step step;
+  step.expected = {0.02};
+  CHECK(served_by_step(step, 10).tokens_per_second == Approx(500));
+}
+
 }  // namespace
 }  // namespace kvroof

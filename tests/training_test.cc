@@ -52,3 +52,9 @@ TEST_CASE("what has no feed-forward can't be widened, and the rest is widened to
   m.layers[0].feed_forward = NoFeedForward{};
   CHECK(!widened_to(m, twice));
 }
+
+TEST_CASE("latents take no room among a layer's activations, experts what a token visits") {
+  TrainingCost c = training_cost(Catalog::built_in().model("deepseek-v3"), 4096);
+  double layers = 61.0 * 14 * 7168, dense = 3.0 * 2 * 3 * 18432, experts = 58.0 * 2 * 3 * (8 * 2048 + 2048);
+  CHECK(c.activations.value == 4096 * (layers + dense + experts));
+}
