@@ -101,5 +101,13 @@ TEST_CASE("no skew is the step as it was; skew never slows a step, never beats t
     }
 }
 
+TEST_CASE("even routing has no skew") {
+  MoeFeedForward moe;
+  moe.experts = 128;
+  moe.top_k = 8;
+  moe.width = 1;
+  CHECK(skew_of(moe, 16, distinct_experts(moe, 16)).value_or(9) == Approx(0).margin(1e-3));
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -120,3 +120,11 @@ TEST_CASE("decode attention bound by arithmetic: 4 flops an element of a query's
   AttentionCall call{64, 1, 128, 10, 6400};  // 4 * 10 * 64 * 128 * 6400 flops at 50 TFLOPS against 32.8 MB at 1 TB/s
   CHECK(attention_time(d, rate, format("bf16"), call, false).value == Approx(4 * 10 * 64 * 128 * 6400 / 50e12));
 }
+
+TEST_CASE("keys and values that stay in the cache run at the cache's share, unless the memory's is more") {
+  Device d = round_device();
+  AttentionCall call{1, 1, 128, 1, 6400};  // 3.2768 MB of the cache's 10
+  CHECK(attention_time(d, {0.5, {}, {}, 0, 2}, format("bf16"), call, true).value == Approx(1.6384e-6));
+  CHECK(attention_time(d, {0.5, {}, {}, 0, 2}, format("bf16"), call, false).value == Approx(6.5536e-6));
+  CHECK(attention_time(d, {0.5, {}, {}, 0, 0.1}, format("bf16"), call, true).value == Approx(6.5536e-6));
+}

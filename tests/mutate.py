@@ -12,6 +12,7 @@ equivalent (it can't change an answer; tests/equivalent_mutants.txt says why, on
   tests/mutate.py --sample 200 --seed 3  so many, drawn at random
   tests/mutate.py --file memory.cc       of one file
   tests/mutate.py --shown FILE           survivors into FILE, as tests/equivalent_mutants.txt wants them
+  tests/mutate.py --again FILE           those of such a file alone
 
 Exit code 0: at least 95 % of those that are not equivalent were killed; 1: fewer; 2: it could not be tried.
 """
@@ -240,7 +241,9 @@ def main():
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--file", help="of this file alone, such as memory.cc")
     arguments.add_argument("--shown", help="a file for the survivors")
+    arguments.add_argument("--again", help="a file of mutants: only those")
     o = arguments.parse_args()
+    again = set(pathlib.Path(o.again).read_text().splitlines()) if o.again else None
     begun, equivalent = time.time(), known_equivalent()
     files = sorted(CORE.glob("*.cc"))
     sites = {path: list(sites_of(path)) for path in files}
@@ -272,7 +275,7 @@ def main():
             return site, words, alone(tests, site, site.others[i], near, folder)
 
         drawn = [(s, i) for path in files for s in sites[path] for i in range(len(s.others))
-                 if not o.file or path.name == o.file]
+                 if (not o.file or path.name == o.file) and (not again or described(s, s.others[i]) in again)]
         random.Random(o.seed).shuffle(drawn)
         survivors = []
         for done, (site, words, result) in enumerate(pool.map(judged, drawn[:o.sample] if o.sample else drawn), 1):

@@ -279,5 +279,13 @@ TEST_CASE("answers of one token never decode; what a step alone serves") {
   CHECK(served_by_step(step, 10).tokens_per_second == Approx(500));
 }
 
+TEST_CASE("under little load TPOT's range begins at the floor of one sequence") {
+  Setup s{catalog().model("qwen3-32b"), catalog().device("h100-sxm"), {}, catalog().engine("vllm"), {0.01, 1.2}, {}};
+  s.d.tp = 2;
+  s.w = {1024 + 128, 1, 0};
+  CHECK(s.serve({1024, 256, 1, 0, 0}).tpot_low == s.step().floor);
+  CHECK(s.serve({1024, 1, 4, 0, 0}).decoding == 0);  // an answer of one token never decodes
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -210,3 +210,12 @@ TEST_CASE("a draft beside data-parallel attention: each group holds its own") {
   CHECK(groups.kv_per_sequence.value == 2 * one.kv_per_sequence.value);  // all KV heads on every rank
   CHECK(groups.max_sequences == 2 * each);
 }
+
+TEST_CASE("an anchored cycle is as much longer as its steps") {
+  Setup s = large_model();
+  Speculated plain = s.speculated(16);
+  s.anchor = 2;
+  Speculated twice = s.speculated(16);
+  CHECK(twice.cycle.value == Approx(2 * plain.cycle.value));
+  CHECK(twice.expected.value == Approx(2 * plain.expected.value));
+}

@@ -335,21 +335,19 @@ Chart roofline_of(const MeasureRun& run) {
   double low = 0.4, high = 100;
   for (const ShapeRun& s : run.shapes) {
     if (!s.judged()) continue;
-    std::string name = std::string(s.shape.format.name) + (s.tier == memory ? "" : ", from cache");
+    std::string name(s.shape.format.name);
     auto found = std::find_if(points.begin(), points.end(), [&](const Series& p) { return p.name == name; });
     if (found == points.end()) {
       points.push_back({.name = name, .joined = false});
       found = points.end() - 1;
-      found->named = false;
     }
-    std::string kind = name_of(s.shape).substr(0, name_of(s.shape).find(' '));
     double x = attention_flops(s.shape).value / cache_bytes(s.shape).value;
     high = std::max(high, 2 * x);
     found->points.push_back({.x = x,
                              .y = attention_flops(s.shape).value / s.kernel.median().value,
                              .low = attention_flops(s.shape).value / s.kernel.quantile(0.9).value,
                              .high = attention_flops(s.shape).value / s.kernel.quantile(0.1).value,
-                             .label = name_of(s.shape)});
+                             .label = name_of(s.shape) + (s.tier == memory ? "" : ", from cache")});
   }
   auto roof = [&](const std::string& name, Bandwidth rate) {
     double ridge = profile.peak.value / rate.value;
