@@ -609,6 +609,7 @@ TEST_CASE("a baseline reads back, in a stable order, and says what is wrong with
   CHECK(message("{") == path + ":1: ends in the middle; it was cut off" + hint);
   CHECK(message(text.substr(0, text.size() / 2)).find("ends in the middle; it was cut off") != std::string::npos);
   CHECK(message("{\n]") == path + ":2: is not valid JSON" + hint);
+  CHECK(message("{\"a\": 1e999}") == path + ": holds the number '1e999', which is too large" + hint);
   CHECK(message("{\n<<<<<<< HEAD\n") == path + ":2: holds the marks of a merge conflict" + hint);
   for (const char* other : {"[]", "{\"schema_version\": 1}", "{\"schema_version\": 1, \"command\": 3}"})
     CHECK(message(other) == path + ": is not a baseline of 'kvroof check'" + hint);

@@ -89,6 +89,9 @@ Json parse(const std::string& path, const std::string& text) {
                                              : conflict             ? "holds the marks of a merge conflict"
                                              : e.byte > text.size() ? "ends in the middle; it was cut off"
                                                                     : "is not valid JSON");
+  } catch (const Json::out_of_range& e) {  // [...] number overflow parsing '1e999'
+    std::string_view said = e.what(), number = said.substr(std::min(said.find('\''), said.size()));
+    refuse(path, fmt::format("holds the number {}, which is too large", number));
   }
 }
 
