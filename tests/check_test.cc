@@ -740,6 +740,8 @@ F:9:5: the name 'a' is already that of line 3
         ":5:49: the sign of '-5ms' says a direction already\n  give one of them\n");
   CHECK(problems(one + "    tolerances: {tpot: {direction: lower, error: -5ms}}\n") ==
         ":5:36: the sign of '-5ms' says a direction already\n  give one of them\n");
+  CHECK(problems(",a: 1\n") == ":1:1: not valid YAML: nothing begins with this\n");
+  CHECK(problems("---\n,\n") == ":2:1: not valid YAML: nothing begins with this\n");
   CHECK(problems(one + "---\nscenarios: []\n") ==
         ":6:1: a second document\n  expected one; take out the '---' above\n");
   // A mapping that is named twice by its anchor is read once.

@@ -2,6 +2,9 @@
 
 #include <cmath>
 #include <map>
+#include <sstream>
+
+#include <yaml-cpp/eventhandler.h>
 
 #include "catalog/names.h"
 #include "catalog/text_file.h"
@@ -91,11 +94,40 @@ void Source::throw_if_any() const {
   if (!problems_.empty()) throw InputError{problems()};
 }
 
+namespace {
+
+/// Where documents begin, and nothing of what they hold.
+class Beginnings : public YAML::EventHandler {
+ public:
+  YAML::Mark last = YAML::Mark::null_mark();
+  void OnDocumentStart(const YAML::Mark& mark) override { last = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+/// yaml-cpp 0.7 makes empty documents for ever of what can't begin one, such as a comma: its parser stays where it is.
+void check_progress(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  Beginnings found;
+  for (int before = -1; parser.HandleNextDocument(found); before = found.last.pos)
+    if (found.last.pos == before) throw YAML::ParserException(found.last, "nothing begins with this");
+}
+
+}  // namespace
+
 YAML::Node load_yaml(Source& source, std::string_view text) {
   if (text.find('\0') != std::string_view::npos)
     throw InputError{source.file() + ": is not text (it holds a zero byte)\n"};
   if (!is_utf8(text)) throw InputError{source.file() + ": is not text in UTF-8\n"};
   try {
+    check_progress(std::string(text));
     std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.empty() || documents[0].IsNull()) throw InputError{source.file() + ": is empty\n"};
     for (std::size_t i = 1; i < documents.size(); ++i)
