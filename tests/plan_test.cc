@@ -261,9 +261,11 @@ TEST_CASE("without prompts a replica's tokens are its users over the step of the
   Demand demand;
   demand.load.concurrency = 10;
   demand.context = 4096;
-  Replica replica(m, h100, {}, catalog().engine("vllm"), {0.9, 1.2}, demand);
+  Engine vllm = catalog().engine("vllm");
+  RangeRule range{0.9, 1.2};
+  Replica replica(m, h100, {}, vllm, range, demand);
   Serving s = replica.at(10, 3);  // 4, 3 and 3
-  Step four = decode_step(m, h100, {}, {4096, 4, 0}, catalog().engine("vllm"), {0.9, 1.2});
+  Step four = decode_step(m, h100, {}, {4096, 4, 0}, vllm, range);
   CHECK(s.tpot == four.expected);
   CHECK(s.tokens_per_second == Approx(10 / four.expected.value));
   CHECK(s.concurrency == 10);
@@ -275,8 +277,11 @@ TEST_CASE("the fullest replica must hold its users") {
   demand.context = 4096;
   Deployment d;
   d.kv_room = Bytes{1.5 * 131072 * 4096};  // one sequence and a half
-  Replica replica(catalog().model("llama-3.1-8b"), catalog().device("h100-sxm"), d, catalog().engine("ideal"), {1, 1},
-                  demand);
+  Model m = catalog().model("llama-3.1-8b");
+  Device h100 = catalog().device("h100-sxm");
+  Engine ideal = catalog().engine("ideal");
+  RangeRule range{1, 1};
+  Replica replica(m, h100, d, ideal, range, demand);
   CHECK(replica.capacity() == 1);
   CHECK(!meets(replica, demand, 2));  // two and one
   CHECK(meets(replica, demand, 3));
@@ -289,8 +294,10 @@ TEST_CASE("how much of a step its links take") {
   d.tp = 8;
   Model m = catalog().model("llama-3.1-8b");
   Device device = catalog().device("h100-sxm");
-  Replica replica(m, device, d, catalog().engine("vllm"), {1, 1}, demand);
-  Step s = decode_step(m, device, d, {2304, 1, 0}, catalog().engine("vllm"), {1, 1});
+  Engine vllm = catalog().engine("vllm");
+  RangeRule range{1, 1};
+  Replica replica(m, device, d, vllm, range, demand);
+  Step s = decode_step(m, device, d, {2304, 1, 0}, vllm, range);
   double share = 0;
   for (const StepPart& p : s.parts)
     if (p.kind == PartKind::collectives) share = p.seconds / s.expected;
