@@ -247,7 +247,6 @@ TEST_CASE("what no single number shows: heads that don't divide, more chosen tha
   CHECK(text_of(problems(many)) == "layers: more than 65,536 layers in all\n");
 }
 
-/// One layer whose matrices come to about `elements` by the rough count that keeps products below 2^63.
 TEST_CASE("a model of 1e15 parameters is the largest, whatever they are", "[limits]") {
   Model plain = of_many_groups(1);
   plain.layers.resize(1);

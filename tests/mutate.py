@@ -4,7 +4,7 @@
 Each mutant is one token of one source file changed: an operator of arithmetic or comparison, a constant, the smaller for
 the larger. Nearly all of them are built at once, into one program that is told which of them is alive (tests/mutants.h);
 what can't be said that way (&& and ||, constants the compiler must know) is compiled one by one. Every test case that takes
-less than a few seconds is run alone once, to see which mutants it meets; a mutant is then shown to those that meet it, the
+less than 20 seconds is run alone once, to see which mutants it meets; a mutant is then shown to those that meet it, the
 quick ones first, until one fails. One that fails a test, crashes or runs for ever is killed. One that survives is
 equivalent (it can't change an answer; tests/equivalent_mutants.txt says why, one a line) or shows a test that is missing.
 
@@ -51,6 +51,11 @@ FUNCTIONS = [
     ("ceil_div", "round_up", "pieces"),
 ]
 NUMBER = r"(?<!\de-)(?<![\w.\]'])\d+(?![\w.'])|(?<![\w.])\d+\.\d+(?![\w.])|\btrue\b|\bfalse\b"
+
+
+def give_up(why):
+    print(f"mutate: {why}", file=sys.stderr)
+    sys.exit(2)
 
 
 def blanked(text):
@@ -122,7 +127,7 @@ def compile_command(path):
             while words and words[0].endswith("ccache"):
                 words.pop(0)
             return [w for w in words[:words.index("-o")] if w not in ("-Werror", "-O2", "-c")] + ["-O1", "-w"]
-    sys.exit(f"mutate: {path.name} is not in {BUILD}/compile_commands.json: build first")
+    give_up(f"{path.name} is not in {BUILD}/compile_commands.json: build first")
 
 
 def compiled(path, text, folder, extra=()):
@@ -138,7 +143,7 @@ def built_at_once(path, sites, folder):
     """The object with all mutants of a file that can live in one program; those that can't lose their `built`."""
     for _ in range(20):
         together = [s for s in sites if s.built]
-        object_, said = compiled(path, all_at_once(path.read_text(), together), folder,
+        object_, said = compiled(path, all_at_once(sites[0].text, together), folder,
                                  ["-Wno-narrowing", "-include", str(HERE / "tests/mutants.h")])
         if object_:
             return object_
@@ -148,7 +153,7 @@ def built_at_once(path, sites, folder):
             break
         for s in guilty:
             s.built = None
-    sys.exit(f"mutate: {path.name} with all its mutants does not compile:\n{said[-3000:]}")
+    give_up(f"{path.name} with all its mutants does not compile:\n{said[-3000:]}")
 
 
 def linked(objects, out):
@@ -178,7 +183,7 @@ class Tests:
         self.program = program
         listed = subprocess.run([str(program), "--list-test-names-only"], capture_output=True, text=True).stdout
         self.cases = [line for line in listed.splitlines() if line.strip()]
-        self.seconds, self.met = {}, {}
+        self.seconds, self.met, self.failing = {}, {}, []
 
     def run(self, case, timeout, program=None, **environment):
         name = re.sub(r"^-+", "*", re.sub(r"([,\[\]\\*\"])", r"\\\1", case))  # a leading dash is an option
@@ -203,8 +208,10 @@ class Tests:
         if code == 0:
             self.seconds[case] = time.time() - begun
             self.met[case] = {int(n) for n in reached.read_text().split()}
+        elif code == -1:
+            print(f"takes too long: {case}")
         else:
-            print(f"{'takes too long' if code == -1 else 'fails, no mutant alive'}: {case}")
+            self.failing.append(case)
 
     def in_order(self, mutant=None):
         return [c for c in sorted(self.seconds, key=self.seconds.get) if mutant is None or mutant in self.met[c]]
@@ -257,9 +264,11 @@ def main():
         objects = list(pool.map(lambda path: built_at_once(path, sites[path], folder), files))
         done, said = both_linked(objects, folder)
         if not done:
-            sys.exit(f"mutate: the tests do not link:\n{said[-3000:]}")
+            give_up(f"the tests do not link:\n{said[-3000:]}")
         tests = Tests(folder / "tests")
         list(pool.map(lambda case: tests.look(case, folder), tests.cases))
+        if tests.failing:
+            give_up("fail with no mutant alive: " + "; ".join(tests.failing))
         print(f"{number - 1} mutants; {len(tests.seconds)} of {len(tests.cases)} test cases take part, "
               f"{sum(tests.seconds.values()):.0f} s; ready after {time.time() - begun:.0f} s", flush=True)
 

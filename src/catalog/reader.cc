@@ -122,13 +122,13 @@ void check_progress(const std::string& text) {
 
 }  // namespace
 
-YAML::Node load_yaml(Source& source, std::string_view text) {
-  if (text.find('\0') != std::string_view::npos)
-    throw InputError{source.file() + ": is not text (it holds a zero byte)\n"};
+YAML::Node load_yaml(Source& source, std::string_view given) {
+  std::string text(given);  // what yaml-cpp reads from
+  if (text.find('\0') != std::string::npos) throw InputError{source.file() + ": is not text (it holds a zero byte)\n"};
   if (!is_utf8(text)) throw InputError{source.file() + ": is not text in UTF-8\n"};
   try {
-    check_progress(std::string(text));
-    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    check_progress(text);
+    std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.empty() || documents[0].IsNull()) throw InputError{source.file() + ": is empty\n"};
     for (std::size_t i = 1; i < documents.size(); ++i)
       if (!documents[i].IsNull())

@@ -126,7 +126,8 @@ Allocation allocate_token_pool(const Rank& r, Bytes room) {
   i64 by_slots = state.value > 0 ? slots / engine.slots_per_request : slots;
   PoolUse tightest{0, 0, i64(9e18)};
   for (const CacheType& t : r.types) {
-    PoolUse use = t.grows() ? pool_use(t, r, ratio, a.max_tokens) : tightest;
+    if (!t.grows()) continue;
+    PoolUse use = pool_use(t, r, ratio, a.max_tokens);
     if (use.sequences < tightest.sequences) tightest = use;
   }
   a.max_sequences = std::max<i64>(0, std::min(tightest.sequences, by_slots));

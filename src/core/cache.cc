@@ -86,7 +86,7 @@ Bytes layer_common(const LayerGroup& group, i64 tokens, i64 prefix, const Deploy
 i64 kept_in_common(i64 tokens, i64 prefix, const Eviction& eviction) {
   if (eviction.kind == EvictionKind::none) return prefix;
   if (eviction.kind == EvictionKind::heavy_hitters) return 0;
-  i64 kept = std::min(tokens, eviction.sinks + eviction.window), own = std::min(tokens - prefix, eviction.window);
+  i64 kept = kept_tokens(FullAttention{}, tokens, eviction), own = std::min(tokens - prefix, eviction.window);
   return std::clamp<i64>(kept - own, 0, prefix);
 }
 

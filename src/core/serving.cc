@@ -119,8 +119,8 @@ double Server::held_up(double requests) const {
   return others(requests) * work_ / stages(requests) * (1 - engine_.prefill_overlap);
 }
 
-/// The throughput at which `decoding` sequences decode: X = decoding / (tokens * TPOT), TPOT = step / (1 - X * held
-/// up).
+/// The throughput at which `decoding` sequences decode, from X = decoding / (tokens * TPOT) and
+/// TPOT = step / (1 - X * held_up).
 double Server::throughput(double decoding, double requests) {
   return decoding / (tokens_ * step_(decoding) + held_up(requests) * decoding);
 }
