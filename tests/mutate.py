@@ -143,7 +143,7 @@ def built_at_once(path, sites, folder):
     """The object with all mutants of a file that can live in one program; those that can't lose their `built`."""
     for _ in range(20):
         together = [s for s in sites if s.built]
-        object_, said = compiled(path, all_at_once(sites[0].text, together), folder,
+        object_, said = compiled(path, all_at_once(path.read_text(), together), folder,
                                  ["-Wno-narrowing", "-include", str(HERE / "tests/mutants.h")])
         if object_:
             return object_
