@@ -25,8 +25,9 @@ std::string_view without_leading(std::string_view text, std::string_view charact
 
 /// A serving log is mostly requests; a line that holds none of these holds no fact.
 bool may_hold_facts(std::string_view line) {
-  constexpr std::string_view gates[] = {"iB",    "GB",    "args",    "tokens",  "n_",    "memory", "cache", "odel",
-                                        "block", "graph", "general", "version", "evice", "GPU",    "build"};
+  constexpr std::string_view gates[] = {"iB",    "GB",   "args",  "okens",       "n_",       "memory",
+                                        "cache", "odel", "block", "graph",       "general",  "version",
+                                        "evice", "GPU",  "build", "rchitecture", "allocate", "BitsAndBytes"};
   return std::any_of(std::begin(gates), std::end(gates),
                      [&](std::string_view gate) { return line.find(gate) != std::string_view::npos; });
 }
