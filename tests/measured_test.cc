@@ -92,6 +92,91 @@ TEST_CASE("flags of a run are read from its notes, and its room from its own row
   CHECK(p[1].predicted == 567978);
 }
 
+/// One row of a table with notes, its columns by name; what is left out is empty.
+LoggedMemory noted(std::initializer_list<std::pair<std::string, std::string>> columns) {
+  std::string header = "id,group", row = "a,g";
+  for (const auto& [name, value] : columns) header += "," + name, row += ",\"" + value + "\"";
+  return logged_memory_with_notes(MeasuredTable::parse("t.csv", header + "\n" + row + "\n")).front();
+}
+
+TEST_CASE("units, formats and flags in the words of logs") {
+  CHECK(noted({{"unit", "GB(=GiB) K only"}}).unit_bytes == 1 << 30);
+  CHECK(noted({{"unit", "GB(=GiB) K only"}}).part == PoolPart::key);
+  CHECK(noted({{"unit", "MiB V only"}}).part == PoolPart::value);
+  CHECK(noted({{"unit", "MB ssm_state"}}).part == PoolPart::state);
+  CHECK(noted({{"unit", "KB conv_state"}}).part == PoolPart::conv);
+  CHECK(noted({{"unit", "GB"}}).unit_bytes == 1e9);
+  CHECK(noted({{"unit", "KiB"}}).unit_bytes == 1024);
+  CHECK(noted({{"measured_value", "23,000"}, {"unit", "tokens (rounded)"}}).half_digit == 500);
+  CHECK(noted({{"measured_value", "23,512"}, {"unit", "tokens"}}).half_digit == 0);
+  CHECK(noted({{"measured_value", "5.9"}, {"unit", "GiB"}}).half_digit == Approx(0.005));
+  CHECK(noted({{"measured_value", "5.9"}, {"unit", "GiB"}, {"engine", "published"}}).half_digit == Approx(0.05));
+
+  CHECK(noted({{"kv_dtype", "q8_0/f16"}}).layout.cache.key == format("q8_0"));
+  CHECK(noted({{"kv_dtype", "K q8_0/V f16"}}).layout.cache.value == format("f16"));
+  CHECK(noted({{"kv_dtype", "ssm f32"}}).layout.cache.state == format("f32"));
+  CHECK(noted({{"kv_dtype", "fp8"}}).layout.cache.value == format("fp8"));
+  CHECK(noted({{"kv_dtype", "fp9"}}).problem == "unknown format 'fp9'");
+  CHECK(noted({{"kv_dtype", "auto"}}).problem.empty());
+  CHECK(noted({{"model", "Qwen3-32B-AWQ"}}).weights == format("awq"));
+  CHECK(noted({{"model", "DeepSeek-R1-NVFP4"}}).weights == format("nvfp4"));
+  CHECK_FALSE(noted({{"model", "Qwen3-32B"}}).weights);
+  CHECK(noted({{"note", "fp8 quantisation"}}).weights == format("fp8"));
+
+  CHECK(noted({{"note", "max_num_batched_tokens=8192"}}).batched_tokens == 8192);
+  CHECK(noted({{"note", "n_ubatch=512"}}).batched_tokens == 512);
+  CHECK(noted({{"note", "page-size 64"}}).page_tokens == 64);
+  CHECK(noted({{"note", "prefix caching disabled"}}).prefix_caching == false);
+  CHECK(noted({{"note", "prefix caching enabled"}}).prefix_caching == true);
+  CHECK(noted({{"note", "unified"}, {"n_seqs", "4"}}).layout.unified);
+  CHECK_FALSE(noted({{"note", "non-unified"}}).layout.unified);
+  CHECK(noted({{"note", "the run used 0.85"}}).memory_fraction == 0.85);
+  CHECK(*noted({{"note", "held {'PP0': 10.5, 'PP1': 12.25}"}}).rank_excess_gib == Approx(1.75));
+  CHECK(noted({{"note", "max_mamba_cache_size 31"}}).sequences == 32);
+  CHECK(noted({{"note", "rs_seq=3"}}).layout.draft_tokens == 3);
+  CHECK(noted({{"note", "mla=2 fa=0"}}).latent_mode == 2);
+  CHECK_FALSE(noted({{"note", "mla=2 fa=0"}}).flash_attention);
+  CHECK(noted({{"note", "SWA K pool"}}).pool == PoolLayers::sliding);
+  CHECK(noted({{"note", "full V pool"}}).pool == PoolLayers::full);
+  CHECK(noted({{"engine", "llama.cpp"}, {"note", "padding 256"}}).block_tokens == 256);
+  CHECK(noted({{"note", "blocks of 64"}}).block_tokens == 64);
+  CHECK(noted({{"note", "9 full layers"}}).full_layers == 9);
+
+  LoggedMemory draft = noted({{"engine", "vLLM-V1"}, {"model", "GLM-4.5 mtp"}, {"note", "num_spec_tokens=3"}});
+  CHECK(draft.layout.draft_tokens == 3);
+  CHECK(draft.layout.draft_layers == 1);
+  CHECK(noted({{"engine", "vLLM-V1"}, {"model", "GLM-4.5 mtp"}}).layout.draft_tokens == 1);
+  CHECK(noted({{"engine", "SGLang"}, {"model", "GLM-4.5 mtp"}}).layout.draft_layers == 0);
+
+  LoggedMemory device = noted({{"gpu", "2 x H100-80GB (79.19 GiB)"}, {"gpu_mem_util", "0.9"}});
+  CHECK(device.device == "H100-80GB");
+  CHECK(device.memory_gib == 79.19);
+  CHECK(device.memory_fraction == 0.9);
+  CHECK(noted({{"unit", "MiB (CUDA0)"}, {"note", "15/28 layers on GPU"}}).device_share == Approx(15.0 / 28));
+  CHECK(noted({{"unit", "MiB (CUDA0)"}}).problem == "a share of the layers, and the log does not say how many");
+  LoggedMemory room =
+      noted({{"engine", "vLLM-V1"}, {"note", "fits in 5.9 GiB"}, {"measured_quantity", "kv_tokens_capacity"}});
+  CHECK(room.room_gib == 5.9);
+  CHECK(room.room_half_digit == Approx(0.05));
+}
+
+TEST_CASE("a row that describes a model of its own") {
+  Model sliding = model_of(logged_shape("48", "32", "8 swa/4 full", "128", "SWA5:1"));
+  REQUIRE(sliding.layers.size() == 2);
+  CHECK(sliding.layers[0].count == 40);
+  CHECK(heads_of(sliding.layers[0].attention)->kv == 8);
+  CHECK(sliding.layers[1].count == 8);
+  CHECK(*heads_of(sliding.layers[1].attention) == Heads{32, 4, 128, 128});
+  CHECK(caching_layers(sliding) == 48);
+  Model latent = model_of(logged_shape("78", "", "1", "512+64, idx 128", "MLA"));
+  REQUIRE(latent.layers.size() == 1);
+  const auto& mla = std::get<LatentAttention>(latent.layers[0].attention);
+  CHECK(mla.kv_lora_rank == 512);
+  CHECK(mla.indexer->head_dim == 128);
+  CHECK(caching_layers(latent) == 78);
+  CHECK_FALSE(logged_shape("32", "", "", "", "").known());
+}
+
 TEST_CASE("a rate that counts prompts has the batch read all of them before it decodes") {
   std::string row = "NVIDIA GPU,H100 SXM,1,TP1,vLLM (offline),Llama-3-8B,16-bit,16,1536,1000,B,1024,1024,";
   std::vector<Prediction> p = predict_decode(
