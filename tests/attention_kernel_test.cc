@@ -1,4 +1,5 @@
 // The measured kernel against the reference: every format, shape, group, paging and team; and what is not a number.
+#include <bit>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
@@ -55,7 +56,7 @@ Team& team_of(int threads) {
 void check(const AttentionShape& shape, int threads) {
   INFO(name_of(shape) << ", " << threads << " threads");
   Trial p(shape);
-  CHECK(error_of(p.kernel(team_of(threads)), p.reference()) < kernel_tolerance);
+  CHECK(error_of(p.kernel(team_of(threads)), p.reference()) < kernel_tolerance(shape));
 }
 
 }  // namespace
@@ -180,28 +181,34 @@ TEST_CASE("the kernel equals the reference: widths of heads, and latents") {
 }
 
 TEST_CASE("the kernel equals the reference: every context up to three tiles, and a long one") {
-  for (i64 context = 1; context <= 150; ++context)
-    for (i64 group : {1, 3})
+  for (i64 context = 1; context <= 200; ++context)
+    for (i64 group : {1, 3, 5})
       check({.kv_heads = 1, .group = group, .key_dim = 32, .value_dim = 32, .context = context}, context % 2 ? 2 : 5);
   check({.kv_heads = 3, .group = 7, .context = 5003, .paging = Paging::random}, 2);
 }
 
 TEST_CASE("the thread split does not change more than the last digits") {
-  Trial p({.kv_heads = 3, .group = 5, .context = 777});
-  std::vector<float> one = p.kernel(team_of(1)), five = p.kernel(team_of(5));
-  for (std::size_t i = 0; i < one.size(); ++i) CHECK(one[i] == Approx(five[i]).margin(1e-6));
-  CHECK(p.kernel(team_of(1)) == one);  // and the same split gives the same bits
+  for (i64 group : {3, 5}) {
+    Trial p({.kv_heads = 3, .group = group, .context = 777});
+    std::vector<float> one = p.kernel(team_of(1)), five = p.kernel(team_of(5));
+    std::vector<double> other(five.begin(), five.end());
+    CHECK(error_of(one, other) < kernel_tolerance(p.shape));
+    CHECK(p.kernel(team_of(1)) == one);  // and the same split gives the same bits
+  }
 }
 
 TEST_CASE("scores far apart and large do not overflow") {
-  for (float size : {100.0F, 1e4F, 1e30F}) {
-    Trial p({.kv_heads = 1, .group = 2, .key_dim = 64, .value_dim = 64, .context = 100});
-    for (float& q : p.queries) q *= size;
-    std::vector<double> expected = p.reference();
-    std::vector<float> got = p.kernel(team_of(2));
-    for (std::size_t i = 0; i < got.size(); ++i) REQUIRE(std::isfinite(got[i]));
-    if (size < 1e3F) CHECK(error_of(got, expected) < 1e-4);  // f32 scores of some hundreds: their last digits count
-  }
+  for (float size : {100.0F, 1e4F, 1e30F})
+    for (i64 group : {2, 6}) {
+      Trial p({.kv_heads = 1, .group = group, .key_dim = 64, .value_dim = 64, .context = 100});
+      for (float& q : p.queries) q *= size;
+      std::vector<double> expected = p.reference();
+      std::vector<float> got = p.kernel(team_of(2));
+      for (std::size_t i = 0; i < got.size(); ++i) REQUIRE(std::isfinite(got[i]));
+      if (size < 1e3F)
+        CHECK(error_of(got, expected) <
+              10 * kernel_tolerance(p.shape));  // f32 scores of some hundreds: their last digits count
+    }
 }
 
 TEST_CASE("what is not finite stays so where the reference says so, and nowhere else") {
@@ -225,6 +232,16 @@ TEST_CASE("what is not finite stays so where the reference says so, and nowhere 
           for (std::size_t i = 0; i < got.size(); ++i) all_agree &= std::isfinite(got[i]) == std::isfinite(expected[i]);
           CHECK(all_agree);
         }
+}
+
+TEST_CASE("a query that is no number has no result, whatever its bits; its neighbours have theirs") {
+  for (i64 group : {3, 12})
+    for (std::uint32_t bits : {0x7fc00000U, 0x7fffffffU, 0xffffffffU}) {
+      Trial p({.kv_heads = 2, .group = group, .key_dim = 64, .value_dim = 64, .context = 90});
+      p.queries[std::size_t((group + 1) * 64 + 5)] = std::bit_cast<float>(bits);
+      std::vector<float> got = p.kernel(team_of(2));
+      for (std::size_t i = 0; i < got.size(); ++i) REQUIRE(std::isnan(got[i]) == (i64(i) / 64 == group + 1));
+    }
 }
 
 TEST_CASE("shapes the kernel can't run are told, all at once") {

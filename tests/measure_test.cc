@@ -40,13 +40,12 @@ Profile some_profile() {
   p.threads = 2;
   p.peak = {200e9};
   p.fork_join = {2e-6};
-  p.tiers = {
-      {.capacity = {16 * 1048576.0}, .bandwidth = {100e9}, .one_thread = {60e9}, .contiguous = {1, 0}, .paged = {1, 0}},
-      {.capacity = {32 * GiB},
-       .bandwidth = {40e9},
-       .one_thread = {20e9},
-       .contiguous = {0.8, 0.5},
-       .paged = {0.6, 0.5}}};
+  p.tiers = {{.capacity = {16 * 1048576.0}, .bandwidth = {100e9}, .one_thread = {60e9}, .vectors = {}, .tiles = {}},
+             {.capacity = {32 * GiB},
+              .bandwidth = {40e9},
+              .one_thread = {20e9},
+              .vectors = {.contiguous = {0.8, 0.5}, .paged = {0.6, 0.5}},
+              .tiles = {}}};
   p.core = {{format("bf16"), {30e-12}, {1e-9}, {100e9}}, {format("f32"), {50e-12}, {1e-9}, {100e9}}};
   return p;
 }
@@ -160,6 +159,9 @@ TEST_CASE("tiers of a sweep: plateaus, with the slopes left out") {
   // 135 and 64 lie on slopes.
   CHECK(tiers({264, 190, 190, 90, 100, 128, 64, 41, 40, 37}) == Tiers{{4, 264}, {32, 128}, {512, 41}});
   CHECK(tiers({100, 40, 100, 100}) == Tiers{{8, 100}});  // one disturbed point is no tier
+  // A Xeon's third cache in the hands of many: 52 GB/s to memory's 32 (MiB of working set from 1/32 on, as measured).
+  CHECK(tiers({291, 280, 234, 226, 241, 244, 221, 103, 52, 51, 45, 40, 31, 32, 32}) ==
+        Tiers{{64, 291}, {2048, 52}, {16384, 32}});
   CHECK(tiers({}).empty());
 }
 
@@ -206,25 +208,56 @@ TEST_CASE("a prediction by hand") {
         Approx(2e-6 + 4194304 / 100e9 + core).epsilon(1e-12));  // from the cache: sum, whole bandwidth
 }
 
+/// The same with a kernel on tiles for four queries of a head and more.
+Profile with_tiles() {
+  Profile p = some_profile();
+  p.tile_peak = FlopRate{2e12};
+  CoreCost tiles{format("bf16"), {10e-12}, {0.1e-9}, {1e12}};
+  tiles.block = 16, tiles.from_group = 4;
+  p.core.push_back(tiles);
+  p.tiers[1].tiles = {.contiguous = {0.9, 0.7}, .paged = {0.7, 0.7}};
+  return p;
+}
+
+TEST_CASE("tiles work on 16 queries of a head at once, and take as long for fewer") {
+  // As above with 4 queries a head: 16 lanes' scores, 131,072, and flops, 67,108,864, beside a stream at 0.9 of 40
+  // GB/s.
+  Device device = device_of(with_tiles());
+  double stream = 4194304 / 36e9, core = 2097152 * 10e-12 + 131072 * 0.1e-9 + 67108864 / 1e12;
+  double expected = 2e-6 + stream + core - 0.7 * std::min(stream, core);
+  AttentionShape s{.kv_heads = 8, .group = 4, .context = 1024};
+  CHECK(predict(s, device).value == Approx(expected).epsilon(1e-12));
+  s.group = 16;
+  CHECK(predict(s, device).value == Approx(expected).epsilon(1e-12));
+  s.group = 17;  // two blocks
+  core += 131072 * 0.1e-9 + 67108864 / 1e12;
+  CHECK(predict(s, device).value == Approx(2e-6 + stream + core - 0.7 * std::min(stream, core)).epsilon(1e-12));
+  s.group = 3;  // on vectors
+  CHECK(predict(s, device).value == predict(s, device_of(some_profile())).value);
+  CHECK(device.peak_for(Arithmetic::bf16)->value == 2e12);
+  CHECK(device.achievable.compute == 0.5);
+}
+
 TEST_CASE("a saved machine reads back as the same device") {
-  Device saved = device_of(some_profile());
-  CHECK(problems(saved).empty());
-  Catalog catalog = Catalog::built_in();
-  catalog.add_text("this-cpu.yaml", yaml_entry(saved));
-  Device read = catalog.device("example-cpu-9");
-  CHECK(read.name == "Example CPU 9 (measured, 2 threads)");
-  CHECK(read.memory[0].bandwidth.value == saved.memory[0].bandwidth.value);
-  CHECK(read.achievable.overlap == saved.achievable.overlap);
-  REQUIRE(read.achievable.core.size() == 2);
-  for (const AttentionShape& s : {AttentionShape{.context = 777}, AttentionShape{.group = 1, .format = format("f32")},
-                                  AttentionShape{.format = format("q8_0")}, latent_shape(16, 900, format("bf16"))})
-    CHECK(predict(s, read).value == Approx(predict(s, saved).value).epsilon(1e-12));
-  CHECK(yaml_entry(read) == yaml_entry(saved));
+  for (const Profile& profile : {some_profile(), with_tiles()}) {
+    Device saved = device_of(profile);
+    CHECK(problems(saved).empty());
+    Catalog catalog = Catalog::built_in();
+    catalog.add_text("this-cpu.yaml", yaml_entry(saved));
+    Device read = catalog.device("example-cpu-9");
+    CHECK(read.name == "Example CPU 9 (measured, 2 threads)");
+    CHECK(read.memory[0].bandwidth.value == saved.memory[0].bandwidth.value);
+    CHECK(read.achievable.overlap == saved.achievable.overlap);
+    REQUIRE(read.achievable.core.size() == profile.core.size());
+    for (const AttentionShape& s : {AttentionShape{.context = 777}, AttentionShape{.group = 1, .format = format("f32")},
+                                    AttentionShape{.format = format("q8_0")}, latent_shape(16, 900, format("bf16"))})
+      CHECK(predict(s, read).value == Approx(predict(s, saved).value).epsilon(1e-12));
+    CHECK(yaml_entry(read) == yaml_entry(saved));
+  }
 }
 
 TEST_CASE("a profile and a shape survive their JSON") {
-  Profile p = some_profile(), back = profile_of(json_of(p));
-  CHECK(json_of(back) == json_of(p));
+  for (const Profile& p : {some_profile(), with_tiles()}) CHECK(json_of(profile_of(json_of(p))) == json_of(p));
   for (AttentionShape s : {AttentionShape{}, latent_shape(7, 5, format("int8"))})
     for (Paging paging : {Paging::contiguous, Paging::in_order, Paging::random}) {
       s.paging = paging;
@@ -248,7 +281,8 @@ TEST_CASE("recorded runs: their predictions follow from their profiles, and thei
       double predicted = row.at("predicted_seconds"), measured = row.at("measured").at("median_seconds");
       CHECK(predict(shape, device_of(profile, row.at("tier"), shape.paging)).value == Approx(predicted).epsilon(1e-12));
       CHECK(cache_bytes(shape).value == row.at("kv_bytes"));
-      CHECK(row.at("off_reference").get<double>() < 1e-5);
+      const CoreCost* kernel = device_of(profile).achievable.core_cost(shape.format, double(shape.group));
+      CHECK(row.at("off_reference").get<double>() < (kernel && kernel->block > 1 ? 3e-3 : 1e-5));
       CHECK(row.at("verdict").get<bool>() == (row.at("measured").at("quiet").get<int>() >= 9));
       if (row.at("verdict").get<bool>()) errors.push_back(std::abs(predicted / measured - 1));
     }

@@ -167,7 +167,19 @@ Device device(Draws& c) {
   a.hop = {c.of({0.0, 10e-6})};
   a.layer_per_1024_hidden = {c.of({0.0, 0.5e-6})};
   if (c.rarely(3)) a.core_rate = Bandwidth{c.of({10e9, 1e12})};
-  if (c.rarely(4)) a.core.push_back({format("bf16"), {c.of({0.0, 1e-12})}, {c.of({0.0, 1e-11})}, {c.of({1e12, 1e11})}});
+  auto cores = [&](i64 block, i64 from_group) {
+    CoreCost cost;
+    cost.format = format("bf16");
+    cost.element = {c.of({0.0, 1e-12})}, cost.score = {c.of({0.0, 1e-11})}, cost.rate = {c.of({1e12, 1e11})};
+    cost.block = block, cost.from_group = from_group;
+    return cost;
+  };
+  if (c.rarely(4)) a.core.push_back(cores(1, 1));
+  if (c.rarely(6)) {  // a kernel for many queries of a head
+    a.core.push_back(cores(c.of<i64>({1, 16}), c.of<i64>({1, 4, 16})));
+    if (c.rarely(2)) a.core.back().fraction = c.of({0.3, 1.0});
+    if (c.rarely(2)) a.core.back().overlap = Overlap{c.of({0.0, 0.4, 1.0})};
+  }
   return d;
 }
 

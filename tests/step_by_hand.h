@@ -69,10 +69,14 @@ class StepByHand {
 
   /// `times` ops alike: the launch, and the shorter of streaming and arithmetic hidden as far as the device hides it.
   void op(PartKind kind, double times, double launch, double bytes, double share, double flops, double flops_a_second) {
+    op(kind, times, launch, bytes, share, flops, flops_a_second, a_.overlap.hidden);
+  }
+  void op(PartKind kind, double times, double launch, double bytes, double share, double flops, double flops_a_second,
+          double hidden) {
     PartByHand& p = part(kind);
     double memory = times * bytes / share * seconds_a_byte_, compute = times * flops / flops_a_second;
     p.memory += memory;
-    p.compute += compute - a_.overlap.hidden * std::min(memory, compute);
+    p.compute += compute - hidden * std::min(memory, compute);
     p.fixed += times * std::max(0.0, launch - s_.engine.hidden_launch.value);
     p.bytes += times * bytes;
     p.flops += times * flops;
@@ -245,6 +249,8 @@ class StepByHand {
     i64 kept = hand_.kept(g, s_.w.context), read = attended(g, kept);
     if (const auto* a = std::get_if<LatentAttention>(&g.attention); a && a->indexer && !a->expanded)
       read = std::min(read, a->indexer->top_k);
+    const CoreCost* core = measured_cores(g);
+    if (core && core->fraction) rate.fraction = *core->fraction;
     double pieces = sequences * double(tiles(g)), share = rate.fraction, launch = rate.launch.value;
     bool state = g.attention.index() == 4;
     if (rate.reach > 0 && s_.device.cores && !state)  // a piece is cut further: 256 tokens each
@@ -255,16 +261,30 @@ class StepByHand {
     double asked = double(s_.w.query_tokens);
     double flops = sequences * asked * attention_flops(g, kept, false) / double(hand_.group_tp);
     double flops_a_second = peak(arithmetic);
-    if (const CoreCost* core = measured_cores(g))
-      flops_a_second = flops / (sequences * core_time(*core, g, kept, read));
-    op(PartKind::kv_cache, double(g.count), launch, sequences * bytes.bytes(), share, flops, flops_a_second);
+    double hidden = a_.overlap.hidden;
+    if (core) flops_a_second = flops / (sequences * core_time(*core, g, kept, read));
+    if (core && core->overlap) hidden = core->overlap->hidden;
+    op(PartKind::kv_cache, double(g.count), launch, sequences * bytes.bytes(), share, flops, flops_a_second, hidden);
   }
 
   /// Where the kernel's own work on keys of that format was measured, that stands for the rate of its arithmetic.
+  /// Of several the one for the largest groups that this one reaches.
   const CoreCost* measured_cores(const LayerGroup& g) const {
+    if (g.attention.index() == 4 || g.attention.index() == 6) return nullptr;
+    const CoreCost* found = nullptr;
     for (const CoreCost& core : a_.core)
-      if (core.format.name == s_.d.cache.key.name && g.attention.index() != 4) return &core;
-    return nullptr;
+      if (core.format.name == s_.d.cache.key.name && sharing(g) >= double(core.from_group))
+        if (!found || found->from_group < core.from_group) found = &core;
+    return found;
+  }
+
+  /// Query heads of a rank to each of its KV heads.
+  double sharing(const LayerGroup& g) const {
+    double ranks = double(hand_.group_tp);
+    if (const Heads* h = heads_of(g.attention)) return double(h->query) / ranks / double(up(h->kv, hand_.group_tp));
+    const auto& a = std::get<LatentAttention>(g.attention);
+    return a.expanded ? double(a.query_heads) / ranks / double(up(a.query_heads, hand_.group_tp))
+                      : double(a.query_heads) / ranks;
   }
 
   /// On one sequence: each cached element is decoded once for the queries that share it (a latent twice, as key and as
@@ -281,8 +301,10 @@ class StepByHand {
       double held = a.expanded ? double(up(a.query_heads, hand_.group_tp)) : 1;
       elements = held * flops / (2 * queries);
     }
-    return elements * core.element.value + asked * queries * double(read) / group * core.score.value +
-           asked * flops / group / core.rate.value;
+    double lanes = asked * sharing(g), worked = asked;
+    if (core.block > 1) worked *= std::ceil(lanes / double(core.block)) * double(core.block) / lanes;
+    return elements * core.element.value + worked * queries * double(read) / group * core.score.value +
+           worked * flops / group / core.rate.value;
   }
 
   void prompt_attention(const LayerGroup& g, double tokens, double cached, double prompts) {

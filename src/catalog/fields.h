@@ -244,6 +244,10 @@ void fields(S& c, F&& f) {
   f("element", c.element);
   f("score", c.score);
   f("rate", c.rate);
+  f("block", c.block, i64{1});
+  f("from_group", c.from_group, i64{1});
+  f("fraction", c.fraction, std::optional<double>());
+  f("overlap", c.overlap, std::optional<Overlap>());
 }
 
 /// The latencies of a small all-reduce over 2, 4 and 8 devices.

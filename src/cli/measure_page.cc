@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "measure/kernel.h"
 #include "render/number.h"
@@ -23,12 +24,12 @@ double spread_of(const Samples& s) { return (s.quantile(0.9) - s.quantile(0.1)) 
 
 /// Whichever takes longer of a shape's stream and its work on cached data.
 std::string_view bound_by(const ShapeRun& s, const Profile& p) {
-  Device d = device_of(p, s.tier, s.shape.paging);
-  AttentionRate& rate = *d.achievable.attention[int(Arithmetic::bf16)];
-  rate.launch = {};
-  d.achievable.overlap = Overlap::sum();
-  Seconds stream = cache_bytes(s.shape) / (rate.fraction * d.memory[0].bandwidth);
-  return stream > predict(s.shape, d) - stream ? "memory" : "cores";
+  Device fitted = device_of(p, s.tier, s.shape.paging), d = unhidden(fitted);
+  Seconds stream = cache_bytes(s.shape) / d.memory[0].bandwidth, cores = predict(s.shape, d) - stream;
+  const CoreCost* kernel = fitted.achievable.core_cost(s.shape.format, double(s.shape.group));
+  double fraction = fitted.achievable.attention[int(Arithmetic::bf16)]->fraction;
+  if (kernel && kernel->fraction) fraction = *kernel->fraction;
+  return stream / fraction > cores ? "memory" : "cores";
 }
 
 void add_machine(Document& doc, const MeasureRun& run) {
@@ -40,6 +41,7 @@ void add_machine(Document& doc, const MeasureRun& run) {
                 {"fork and join", duration(p.fork_join)},
                 {"priority", run.priority},
                 {"samples", fmt::format("{} of {} quiet", count(run.quiet), count(run.taken))}};
+  if (p.tile_peak) facts.rows.insert(facts.rows.begin() + 2, {"tiles (AMX)", flop_rate(*p.tile_peak) + " in bf16"});
   doc.blocks.push_back(facts);
 
   Table tiers{{"<tier", "holds", "read", "one thread", "streamed", "hidden", "in pages", "hidden"}, {}};
@@ -48,16 +50,22 @@ void add_machine(Document& doc, const MeasureRun& run) {
     bool fitted = std::any_of(run.shapes.begin(), run.shapes.end(), [&](const ShapeRun& s) { return s.tier == i; });
     tiers.rows.push_back({i + 1 == p.tiers.size() ? "memory" : "cache", size(t.capacity), bandwidth(t.bandwidth),
                           t.one_thread.value > 0 ? bandwidth(t.one_thread) : "-"});
-    for (const Fit& fit : {t.contiguous, t.paged})
+    for (const Fit& fit : {t.vectors.contiguous, t.vectors.paged})
       for (double share : {fit.fraction, fit.hidden}) tiers.rows.back().push_back(fitted ? percent(share) : "-");
+    if (!p.tile_peak || !fitted) continue;
+    tiers.rows.push_back({"tiles", "", "", ""});
+    for (const Fit& fit : {t.tiles.contiguous, t.tiles.paged})
+      for (double share : {fit.fraction, fit.hidden}) tiers.rows.back().push_back(percent(share));
   }
   doc.blocks.push_back(Heading{"Memory, as working sets showed it"});
   doc.blocks.push_back(tiers);
 
   Table core{{"<format", "an element", "a score", "multiply-add", "of peak"}, {}};
   for (const CoreCost& c : p.core)
-    core.rows.push_back({std::string(c.format.name), fmt::format("{:.1f} ps", c.element.value * 1e12),
-                         fmt::format("{:.2f} ns", c.score.value * 1e9), flop_rate(c.rate), percent(c.rate / p.peak)});
+    core.rows.push_back({std::string(c.format.name) + (c.block > 1 ? " on tiles" : ""),
+                         fmt::format("{:.1f} ps", c.element.value * 1e12),
+                         fmt::format("{:.2f} ns", c.score.value * 1e9), flop_rate(c.rate),
+                         percent(c.rate / (c.block > 1 && p.tile_peak ? *p.tile_peak : p.peak))});
   doc.blocks.push_back(Heading{"The kernel on cached data, all threads"});
   doc.blocks.push_back(core);
 }
@@ -172,7 +180,9 @@ Json json_of(const std::vector<SweepPoint>& sweep) {
 }
 
 Json json_of(const Fit& fit) { return {{"fraction", fit.fraction}, {"hidden", fit.hidden}}; }
+Json json_of(const Streams& s) { return {{"contiguous", json_of(s.contiguous)}, {"paged", json_of(s.paged)}}; }
 Fit fit_in(const Json& j) { return {j.at("fraction"), j.at("hidden")}; }
+Streams streams_in(const Json& j) { return {fit_in(j.at("contiguous")), fit_in(j.at("paged"))}; }
 
 constexpr std::string_view paging_names[] = {"contiguous", "in_order", "random"};
 
@@ -184,17 +194,23 @@ Json json_of(const Profile& p) {
             {"threads", p.threads},
             {"peak_flops_per_second", p.peak.value},
             {"fork_join_seconds", p.fork_join.value}};
-  for (const MeasuredTier& t : p.tiers)
-    j["tiers"].push_back({{"capacity_bytes", t.capacity.value},
-                          {"bandwidth_bytes_per_second", t.bandwidth.value},
-                          {"one_thread_bytes_per_second", t.one_thread.value},
-                          {"contiguous", json_of(t.contiguous)},
-                          {"paged", json_of(t.paged)}});
-  for (const CoreCost& c : p.core)
-    j["core"].push_back({{"format", c.format.name},
-                         {"element_seconds", c.element.value},
-                         {"score_seconds", c.score.value},
-                         {"flops_per_second", c.rate.value}});
+  if (p.tile_peak) j["tile_flops_per_second"] = p.tile_peak->value;
+  for (const MeasuredTier& t : p.tiers) {
+    Json tier = {{"capacity_bytes", t.capacity.value},
+                 {"bandwidth_bytes_per_second", t.bandwidth.value},
+                 {"one_thread_bytes_per_second", t.one_thread.value}};
+    tier.update(json_of(t.vectors));
+    if (p.tile_peak) tier["tiles"] = json_of(t.tiles);
+    j["tiers"].push_back(tier);
+  }
+  for (const CoreCost& c : p.core) {
+    Json core = {{"format", c.format.name},
+                 {"element_seconds", c.element.value},
+                 {"score_seconds", c.score.value},
+                 {"flops_per_second", c.rate.value}};
+    if (c.block > 1) core.update({{"block", c.block}, {"from_group", c.from_group}});
+    j["core"].push_back(core);
+  }
   return j;
 }
 
@@ -205,17 +221,23 @@ Profile profile_of(const Json& j) {
   p.threads = j.at("threads");
   p.peak = {j.at("peak_flops_per_second")};
   p.fork_join = {j.at("fork_join_seconds")};
+  if (j.contains("tile_flops_per_second")) p.tile_peak = FlopRate{j.at("tile_flops_per_second")};
   for (const Json& t : j.at("tiers"))
     p.tiers.push_back({.capacity = {t.at("capacity_bytes")},
                        .bandwidth = {t.at("bandwidth_bytes_per_second")},
                        .one_thread = {t.at("one_thread_bytes_per_second")},
-                       .contiguous = fit_in(t.at("contiguous")),
-                       .paged = fit_in(t.at("paged"))});
-  for (const Json& c : j.at("core"))
-    p.core.push_back({format(c.at("format").get<std::string>()),
-                      {c.at("element_seconds")},
-                      {c.at("score_seconds")},
-                      {c.at("flops_per_second")}});
+                       .vectors = streams_in(t),
+                       .tiles = t.contains("tiles") ? streams_in(t.at("tiles")) : Streams{}});
+  for (const Json& c : j.at("core")) {
+    CoreCost cost;
+    cost.format = format(c.at("format").get<std::string>());
+    cost.element = {c.at("element_seconds")};
+    cost.score = {c.at("score_seconds")};
+    cost.rate = {c.at("flops_per_second")};
+    cost.block = c.value("block", i64{1});
+    cost.from_group = c.value("from_group", i64{1});
+    p.core.push_back(cost);
+  }
   return p;
 }
 
@@ -276,11 +298,16 @@ Document page_of(const MeasureRun& run, const RangeRule& range) {
   add_sharing(doc, run);
   add_paging(doc, run);
   Notes notes;
-  double worst = 0;
-  for (const ShapeRun& s : run.shapes) worst = std::max(worst, s.mismatch);
+  std::map<double, double> worst;  // by limit
+  for (const ShapeRun& s : run.shapes) {
+    double& off = worst[kernel_tolerance(s.shape)];
+    off = std::max(off, s.mismatch);
+  }
+  std::string within;
+  for (auto [limit, off] : worst)
+    within += fmt::format("{}{:.1e} (limit {:.0e})", within.empty() ? "" : " and ", off, limit);
   notes.lines = {
-      fmt::format("before the clock started the kernel was within {:.1e} of the reference in double (limit {:.0e})",
-                  worst, kernel_tolerance),
+      "before the clock started the kernel was within " + within + " of the reference in double",
       fmt::format(
           "a sample is quiet when its busiest thread ran for all but {:.0f} % of it; times are medians of quiet "
           "samples, spread is half of p10 to p90; fewer than {} are no verdict",

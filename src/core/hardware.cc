@@ -43,8 +43,15 @@ void check_achievable(const Achievable& a, std::vector<Problem>& found) {
   if (!is_share(a.link)) found.push_back({"achievable.link", "must lie in (0, 1]", ""});
   if (!(a.overlap.hidden >= 0 && a.overlap.hidden <= 1))
     found.push_back({"achievable.overlap", "must lie in [0, 1]", "sum is 0, max is 1"});
-  for (const CoreCost& cost : a.core)
+  for (const CoreCost& cost : a.core) {
     if (!positive(cost.rate.value)) found.push_back({"achievable.core", "rate must be more than 0 flop/s", ""});
+    if (cost.block < 1 || cost.block > 1024 || cost.from_group < 1)
+      found.push_back({"achievable.core", "block must lie in [1, 1024], from_group above 0", ""});
+    if (cost.fraction && !is_share(*cost.fraction))
+      found.push_back({"achievable.core", "fraction must lie in (0, 1]", ""});
+    if (cost.overlap && !(cost.overlap->hidden >= 0 && cost.overlap->hidden <= 1))
+      found.push_back({"achievable.core", "overlap must lie in [0, 1]", "sum is 0, max is 1"});
+  }
   for (const std::optional<LinearRate>& rate : a.linears)
     if (rate && !is_share(rate->fraction)) found.push_back({"achievable.linears", "fraction must lie in (0, 1]", ""});
   for (const std::optional<AttentionRate>& rate : a.attention)
@@ -63,10 +70,12 @@ const AttentionRate& Achievable::attention_rate(Arithmetic arithmetic) const {
   return nearest(attention, arithmetic, datasheet);
 }
 
-const CoreCost* Achievable::core_cost(const Format& format) const {
+const CoreCost* Achievable::core_cost(const Format& format, double group) const {
+  const CoreCost* found = nullptr;
   for (const CoreCost& cost : core)
-    if (cost.format == format) return &cost;
-  return nullptr;
+    if (cost.format == format && double(cost.from_group) <= group && (!found || cost.from_group > found->from_group))
+      found = &cost;
+  return found;
 }
 
 std::optional<FlopRate> Device::peak_for(Arithmetic arithmetic) const {

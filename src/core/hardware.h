@@ -49,12 +49,17 @@ struct Overlap {
 };
 
 /// What decode attention costs the cores beside the stream from memory: all of them at work on cached data.
-/// t = elements * element + scores * score + flops / rate, by the format of the cache.
+/// t = elements * element + scores * score + flops / rate, by the format of the cache. A kernel that works on blocks of
+/// queries, as matrix units do, takes as long for a part of a block as for all of it.
 struct CoreCost {
   Format format;
-  Seconds element;  ///< decoding one cached element
-  Seconds score;    ///< of one query head and token: its sum over lanes and its share of the softmax
-  FlopRate rate;    ///< multiplying and adding
+  Seconds element;                 ///< decoding one cached element
+  Seconds score;                   ///< of one query head and token: its sum over lanes and its share of the softmax
+  FlopRate rate;                   ///< multiplying and adding
+  i64 block = 1;                   ///< queries of a head worked on at once
+  i64 from_group = 1;              ///< queries of a head from which on this kernel runs
+  std::optional<double> fraction = {};  ///< of the bandwidth it streams at, where not that of attention
+  std::optional<Overlap> overlap = {};  ///< and how far the two hide each other, where not as on the rest of the device
 };
 
 /// In words, how well the constants of a time are known; it decides the width of the range.
@@ -80,7 +85,8 @@ struct Achievable {
 
   const LinearRate& linear_rate(Arithmetic arithmetic) const;
   const AttentionRate& attention_rate(Arithmetic arithmetic) const;
-  const CoreCost* core_cost(const Format& format) const;
+  /// That of the kernel for so many queries of a head; null where none was measured.
+  const CoreCost* core_cost(const Format& format, double group) const;
 };
 
 struct Price {

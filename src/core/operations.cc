@@ -40,10 +40,11 @@ Pass::Pass(const Schedule& schedule, Bytes resident)
   for (int kind = 0; kind < part_kinds; ++kind) part_[kind].kind = PartKind(kind);
 }
 
-/// One op: launch, then memory and arithmetic overlapping as the device's `overlap` says.
-inline void Pass::add(StepPart& p, Seconds launch, Bytes bytes, Bytes streamed, const Work& work) {
+/// One op: launch, then memory and arithmetic overlapping.
+inline void Pass::add(StepPart& p, Seconds launch, Bytes bytes, Bytes streamed, const Work& work,
+                      const Overlap& overlap) {
   Seconds memory = placement_.stream(streamed);
-  Seconds beyond = overlap_.join(memory, work.reached) - memory;
+  Seconds beyond = overlap.join(memory, work.reached) - memory;
   p.memory += memory;
   p.compute += beyond;
   p.fixed += launch;
@@ -62,7 +63,7 @@ void Pass::add_fixed(PartKind kind, Seconds seconds) {
 void Pass::matrices(double rows, double head_rows, Rows of) {
   const MatrixOp& all = schedule_.all_dense();
   add(part(PartKind::weights), all.launch, all.bytes, all.streamed,
-      {rows * all.per_row.flops, {}, rows * all.per_row.least});
+      {rows * all.per_row.flops, {}, rows * all.per_row.least}, overlap_);
   Seconds beyond;
   bool in_order = of == Rows::of_all_groups || schedule_.attention_groups() == 1;
   for (const MatrixOp& op : schedule_.dense()) {
@@ -76,10 +77,10 @@ void Pass::matrices(double rows, double head_rows, Rows of) {
   part(PartKind::weights).seconds += beyond;
   for (const MatrixOp& op : schedule_.experts()) {
     double read = schedule_.experts_read(*op.experts, rows);
-    add(part(op.part), op.launch, read * op.bytes, read * op.streamed, op.per_row * rows);
+    add(part(op.part), op.launch, read * op.bytes, read * op.streamed, op.per_row * rows, overlap_);
   }
   for (const MatrixOp& op : schedule_.heads())
-    add(part(op.part), op.launch, op.bytes, op.streamed, op.per_row * head_rows);
+    add(part(op.part), op.launch, op.bytes, op.streamed, op.per_row * head_rows, overlap_);
   least_bytes_ += schedule_.least_weights();
 }
 
@@ -89,7 +90,7 @@ void Pass::attention(const AttentionOp& op, double batch) {
   Bytes bytes = batch * op.bytes;
   double share = attention_share(op.rate, device, batch * op.tiles, op.attended);
   Seconds launch = op.layers * larger(Seconds{}, op.launch + tile_time(op.rate, device, batch * op.tiles));
-  add(part(PartKind::kv_cache), launch, bytes, bytes / share, op.per_sequence * batch);
+  add(part(PartKind::kv_cache), launch, bytes, bytes / share, op.per_sequence * batch, op.overlap.value_or(overlap_));
   // With cascade attention at its best a common prefix is read once, not once per sequence.
   least_bytes_ += op.common + batch * (op.bytes - op.common);
 }

@@ -84,7 +84,7 @@ class Pass {
   Seconds least_compute() const { return least_compute_; }
 
  private:
-  void add(StepPart& part, Seconds launch, Bytes bytes, Bytes streamed, const Work& work);
+  void add(StepPart& part, Seconds launch, Bytes bytes, Bytes streamed, const Work& work, const Overlap& overlap);
   StepPart& part(PartKind kind) { return part_[int(kind)]; }
   void add_fixed(PartKind kind, Seconds seconds);
 

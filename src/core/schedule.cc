@@ -173,23 +173,37 @@ AttentionOp Schedule::decode(const LayerGroup& g, const Workload& w) const {
   op.common = op.layers * share * layer_common(g, w.context, w.shared_prefix, d_);
   Flops flops = double(w.query_tokens) * attention_flops(g.attention, kept);
   op.per_sequence = work(op.layers / double(tp) * flops, arithmetic);
-  if (std::optional<Seconds> core = core_time(g.attention, kept, w.query_tokens))
-    op.per_sequence.reached = op.layers * *core;
+  if (const CoreCost* core = core_cost(g.attention)) {
+    op.per_sequence.reached = op.layers * core_time(*core, g.attention, kept, w.query_tokens);
+    op.rate.fraction = core->fraction.value_or(op.rate.fraction);
+    op.overlap = core->overlap;
+  }
   return op;
 }
 
-/// Time of the cores on one sequence's cached data, where the device's own kernel was measured on the keys' format. An
-/// element is decoded once for all queries that share it; a latent twice, as key and as value.
-std::optional<Seconds> Schedule::core_time(const Attention& attention, i64 kept, i64 query_tokens) const {
-  const CoreCost* cost = device_.achievable.core_cost(d_.cache.key);
+/// Query heads of a rank that share a cached head.
+double Schedule::group_of(const Attention& attention) const {
+  double tp = double(d_.attention_tp());
+  return double(query_heads(attention)) / tp / std::ceil(double(shards(attention)) / tp);
+}
+
+/// That of the device's own kernel, where it was measured on the keys' format.
+const CoreCost* Schedule::core_cost(const Attention& attention) const {
+  if (query_heads(attention) == 0) return nullptr;
+  return device_.achievable.core_cost(d_.cache.key, group_of(attention));
+}
+
+/// Time of the cores on one sequence's cached data. An element is decoded once for all queries that share it; a latent
+/// twice, as key and as value.
+Seconds Schedule::core_time(const CoreCost& cost, const Attention& attention, i64 kept, i64 query_tokens) const {
   double queries = double(query_heads(attention)), tp = double(d_.attention_tp());
-  if (!cost || queries == 0) return std::nullopt;
   Flops flops = attention_flops(attention, kept);
   double elements = flops.value / (2 * queries) * double(shards(attention));
   double scores = queries * double(attended_tokens(attention, kept)) / tp;
-  double asked = double(query_tokens);
-  return rank_share(attention, d_.attention_tp()) * elements * cost->element + asked * scores * cost->score +
-         asked / tp * flops / cost->rate;
+  double asked = double(query_tokens), of_a_head = asked * group_of(attention), block = double(cost.block);
+  double worked = cost.block == 1 ? asked : asked * std::ceil(of_a_head / block) * block / of_a_head;  // idle rows too
+  return rank_share(attention, d_.attention_tp()) * elements * cost.element + worked * scores * cost.score +
+         worked / tp * flops / cost.rate;
 }
 
 AttentionOp Schedule::prefill(const LayerGroup& g, double tokens, double cached) const {

@@ -52,6 +52,7 @@ struct AttentionOp {
   Bytes bytes;       ///< of one sequence
   Bytes common;      ///< of them what all sequences can share at best
   Work per_sequence;
+  std::optional<Overlap> overlap;  ///< where not the device's
 };
 
 class Schedule {
@@ -113,7 +114,9 @@ class Schedule {
   const LinearRate& linear_rate(const Format& f) const { return device_.achievable.linear_rate(f.arithmetic); }
   double fraction(const Format& format, double of_memory) const;
   Work work(Flops flops, Arithmetic arithmetic) const;
-  std::optional<Seconds> core_time(const Attention& attention, i64 kept, i64 query_tokens) const;
+  double group_of(const Attention& attention) const;
+  const CoreCost* core_cost(const Attention& attention) const;
+  Seconds core_time(const CoreCost& cost, const Attention& attention, i64 kept, i64 query_tokens) const;
 
   const Model& model_;
   const Device& device_;

@@ -2,7 +2,14 @@
 
 #include <hwy/highway.h>
 
-#include <atomic>
+#if HWY_ARCH_X86_64 && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+#include <string>
+#include <vector>
 
 #include "measure/kernel.h"
 
@@ -23,34 +30,55 @@ bool runs(std::int64_t target) {
   return target == HWY_STATIC_TARGET;
 }
 
+/// AMX for bf16 beside AVX-512. The system must be asked once, for all threads.
+bool runs_amx() {
+#if HWY_ARCH_X86_64 && defined(__linux__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned tiles = 1U << 24, bf16 = 1U << 22;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & tiles) == 0 || (d & bf16) == 0) return false;
+  constexpr long ask_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return runs(HWY_AVX3) && syscall(SYS_arch_prctl, ask_permission, tile_data) == 0;
+#else
+  return false;
+#endif
+}
+
+struct InstructionSet {
+  std::int64_t target = HWY_STATIC_TARGET;
+  bool amx = false;
+  std::string name() const { return amx ? "AMX" : hwy::TargetName(target); }
+};
+
 /// The best first: Highway numbers them so.
-std::vector<std::int64_t> targets() {
-  std::vector<std::int64_t> found;
+std::vector<InstructionSet> sets() {
+  std::vector<InstructionSet> found;
+  if (runs_amx()) found.push_back({HWY_AVX3, true});
   for (std::int64_t left = HWY_TARGETS; left != 0; left &= left - 1)
-    if (std::int64_t target = left & -left; runs(target)) found.push_back(target);
+    if (std::int64_t target = left & -left; runs(target)) found.push_back({target, false});
   return found;
 }
 
-std::atomic<std::int64_t>& choice() {
-  static std::atomic<std::int64_t> target = targets().front();
-  return target;
+InstructionSet& choice() {
+  static InstructionSet set = sets().front();
+  return set;
 }
 
 }  // namespace
 
-std::int64_t chosen_target() { return choice(); }
+std::int64_t chosen_target() { return choice().target; }
+bool amx_is_chosen() { return choice().amx; }
 
-std::string instruction_set() { return hwy::TargetName(chosen_target()); }
+std::string instruction_set() { return choice().name(); }
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
-  for (std::int64_t target : targets()) names.emplace_back(hwy::TargetName(target));
+  for (const InstructionSet& set : sets()) names.push_back(set.name());
   return names;
 }
 
 void use_instruction_set(const std::string& name) {
-  for (std::int64_t target : targets())
-    if (name == hwy::TargetName(target)) choice() = target;
+  for (const InstructionSet& set : sets())
+    if (name == set.name()) choice() = set;
 }
 
 }  // namespace kvroof

@@ -14,6 +14,8 @@ namespace kvroof {
 
 /// Highway's name of the one that functions run on.
 std::int64_t chosen_target();
+/// Whether AMX's tiles are used beside it.
+bool amx_is_chosen();
 
 template <class Function>
 struct Version {

@@ -27,6 +27,13 @@ i64 tile_tokens(const AttentionShape& shape);
 i64 tiles_of(const AttentionShape& shape);
 i64 scratch_floats(const AttentionShape& shape);
 
+/// Queries of a head from which on AMX is faster than vectors: with three its sixteen rows are too empty.
+inline constexpr i64 least_amx_group = 4;
+/// Whether a shape is worked on in AMX's tiles: bf16, where enough queries share a head.
+bool uses_amx(const AttentionShape& shape);
+void run_amx_part(const KernelPart& part);
+i64 amx_scratch_floats(const AttentionShape& shape);
+
 /// Runs a part on the best instruction set of this machine.
 void run_kernel_part(const KernelPart& part);
 

@@ -486,7 +486,14 @@ namespace kvroof {
 
 bool widens(const AttentionShape& s) { return s.group > 8 && s.format.bytes / s.format.elements < 2; }
 
+bool uses_amx(const AttentionShape& s) {
+  return amx_is_chosen() && s.format.name == "bf16" && s.group >= least_amx_group;
+}
+
+double kernel_tolerance(const AttentionShape& s) { return uses_amx(s) ? 3e-3 : 1e-5; }
+
 i64 tile_tokens(const AttentionShape& s) {
+  if (uses_amx(s)) return 64;
   if (s.group > 1) return 24;
   i64 bytes = row_bytes(s.format, s.key_dim) + (s.latent ? 0 : row_bytes(s.format, s.value_dim));
   for (i64 tokens : {48, 24})
@@ -495,6 +502,7 @@ i64 tile_tokens(const AttentionShape& s) {
 }
 i64 tiles_of(const AttentionShape& s) { return ceil_div(s.context, tile_tokens(s)); }
 i64 scratch_floats(const AttentionShape& s) {
+  if (uses_amx(s)) return amx_scratch_floats(s);
   i64 tokens = tile_tokens(s);
   return round_up(s.group * s.key_dim, 16) + round_up(s.group * most_tile_tokens, 16) +
          round_up(tokens * s.key_dim, 16) + round_up(tokens * s.value_dim, 16) +
@@ -502,6 +510,7 @@ i64 scratch_floats(const AttentionShape& s) {
 }
 
 void run_kernel_part(const KernelPart& part) {
+  if (uses_amx(part.shape)) return run_amx_part(part);
   static constexpr Version<void(const KernelPart&)> versions[] = KVROOF_VERSIONS(run_part);
   chosen(versions)(part);
 }

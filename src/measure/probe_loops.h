@@ -12,5 +12,7 @@ float read_bytes(const std::byte* from, i64 bytes);
 
 /// Independent chains of fused multiply-adds in f32, `rounds` of each; returns the flops done in `flops`.
 float multiply_add(i64 rounds, Flops& flops);
+/// Products of AMX's tiles of bf16 that stay in their registers, four sums in turn.
+float multiply_tiles(i64 rounds, Flops& flops);
 
 }  // namespace kvroof

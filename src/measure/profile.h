@@ -5,6 +5,7 @@
 // fitted on shapes that nothing is later judged on. A prediction is core's decode attention on that device.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,22 +19,28 @@ struct Fit {
   double fraction = 1, hidden = 0;
 };
 
+/// The same where rows follow each other, and where they lie in pages of 16 tokens.
+struct Streams {
+  Fit contiguous, paged;
+};
+
 /// One level of memory: the largest working set it holds and how fast all threads, and one alone, read it.
 struct MeasuredTier {
   Bytes capacity;  ///< of the last: the memory this process may use
   Bandwidth bandwidth;
   Bandwidth one_thread;
-  Fit contiguous;
-  Fit paged;  ///< where rows lie in pages of 16 tokens
+  Streams vectors;  ///< of the kernel on vectors
+  Streams tiles;    ///< of that on AMX's tiles, where there is one
 };
 
 struct Profile {
   std::string cpu_name;
   std::string instruction_set;
   i64 threads = 1;
-  FlopRate peak;                    ///< f32 multiply-adds, all threads
-  Seconds fork_join;                ///< an empty job
-  std::vector<MeasuredTier> tiers;  ///< fastest first; the last is main memory
+  FlopRate peak;                      ///< f32 multiply-adds, all threads
+  std::optional<FlopRate> tile_peak;  ///< bf16 products of AMX's tiles
+  Seconds fork_join;                  ///< an empty job
+  std::vector<MeasuredTier> tiers;    ///< fastest first; the last is main memory
   std::vector<CoreCost> core;
 };
 
@@ -41,6 +48,10 @@ struct Profile {
 Device device_of(const Profile& profile);
 /// The same, as a step sees it whose data lies in that tier, in pages or not.
 Device device_of(const Profile& profile, std::size_t tier, Paging paging = Paging::contiguous);
+
+/// The same where memory streams at its bandwidth, nothing hides anything and jobs start at once: a step is then the
+/// stream and the cores' time.
+Device unhidden(Device device);
 
 /// One step of this shape by core's decode attention.
 Seconds predict(const AttentionShape& shape, const Device& device);
@@ -50,16 +61,20 @@ struct SweepPoint {
   Bytes working_set;
   Bandwidth bandwidth;
 };
-/// Tiers of a sweep over growing working sets: a tier ends where the bandwidth falls below 60 % of its best and stays
+/// Tiers of a sweep over growing working sets: a tier ends where the bandwidth falls below 65 % of its best and stays
 /// there; what lies on the slope belongs to neither side.
 std::vector<MeasuredTier> tiers_of(const std::vector<SweepPoint>& sweep);
 
-/// Times of the kernel on cached data, seconds for one token of one KV head while all threads are at it: width 128 with
-/// group 1 and 8, width 64 with group 8.
+/// Times of a kernel on cached data, seconds for one token of one KV head while all threads are at it: width 128 with a
+/// narrow and a wide group, width 64 with the wide one.
 struct CoreTimes {
   Seconds narrow_group, wide_group, half_width;
 };
-CoreCost core_cost_of(const Format& format, const CoreTimes& times, FlopRate peak);
+/// The groups a kernel is timed with: 1 and 8, on tiles one block of queries and two.
+struct CoreGroups {
+  i64 narrow = 1, wide = 8;
+};
+CoreCost core_cost_of(const Format& format, const CoreTimes& times, FlopRate peak, CoreGroups groups = {});
 
 /// One timed shape as the fit sees it: its stream at the tier's bandwidth, the cores' time, and what was measured.
 struct FitPoint {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <memory>
 
+#include "measure/instruction_set.h"
 #include "measure/kernel.h"
 #include "measure/probe_loops.h"
 #include "measure/reference.h"
@@ -28,17 +29,27 @@ std::string region_of(const AttentionShape& s) {
   return name;
 }
 
-/// Shapes the streams' shares and the overlap are fitted on: a width or groups that no default shape has.
+/// Shapes the streams' shares and the overlap are fitted on: a width or groups that no default shape has. Where AMX is
+/// used, those of 6 and more are its.
 std::vector<AttentionShape> fitting_shapes(i64 bytes) {
   std::vector<AttentionShape> shapes;
-  for (auto [name, group] : {std::pair("bf16", 1), {"bf16", 2}, {"bf16", 3}, {"bf16", 6}, {"int8", 1}}) {
+  std::vector<std::pair<const char*, i64>> plain = {{"bf16", 1}, {"bf16", 2}, {"bf16", 3}, {"bf16", 6}, {"int8", 1}};
+  std::vector<i64> paged_groups = {2, 3, 6};
+  if (amx_is_chosen()) {
+    for (i64 group : {12, 24}) plain.emplace_back("bf16", group);
+    paged_groups.push_back(12);
+  }
+  // Vectors take as long for more queries of fewer tokens; tiles do not, and a short job is mostly its beginning and
+  // end.
+  auto shorter = [](i64 group) { return amx_is_chosen() ? std::min<i64>(group, 3) : group; };
+  for (auto [name, group] : plain) {
     AttentionShape s{.kv_heads = 4, .group = group, .key_dim = 96, .value_dim = 96, .format = format(name)};
-    s.context = std::max<i64>(16, bytes / group / (2 * s.kv_heads * row_bytes(s.format, 96)));
+    s.context = std::max<i64>(16, bytes / shorter(group) / (2 * s.kv_heads * row_bytes(s.format, 96)));
     shapes.push_back(s);
   }
-  for (i64 group : {2, 3, 6}) {  // pages of 4 KiB a head, as most models have them
+  for (i64 group : paged_groups) {  // pages of 4 KiB a head, as most models have them
     AttentionShape paged{.kv_heads = 4, .group = group, .paging = Paging::random};
-    paged.context = std::max<i64>(16, bytes / group / (2 * paged.kv_heads * 256));
+    paged.context = std::max<i64>(16, bytes / shorter(group) / (2 * paged.kv_heads * 256));
     shapes.push_back(paged);
   }
   return shapes;
@@ -66,6 +77,7 @@ void warm(Team& team) {
   team.run([](int) {
     Flops done;
     checksum = multiply_add(120000, done);
+    if (amx_is_chosen()) checksum = multiply_tiles(10000, done);
   });
 }
 
@@ -88,27 +100,33 @@ struct CoreProbe {
     i64 times = 1;
   };
   Format format;
+  CoreGroups groups;
   std::vector<Run> runs;  ///< in the order of CoreTimes
 
-  CoreProbe(const Format& f, int threads) : format(f) {
-    constexpr std::pair<i64, i64> shapes[] = {{128, 1}, {128, 8}, {64, 8}};
+  CoreProbe(const Format& f, CoreGroups g, int threads) : format(f), groups(g) {
+    const std::pair<i64, i64> shapes[] = {{128, g.narrow}, {128, g.wide}, {64, g.wide}};
     for (auto [width, group] : shapes) {
       AttentionShape s{.kv_heads = threads, .group = group, .key_dim = width, .value_dim = width, .format = f};
-      s.context = held_bytes / (2 * row_bytes(f, width)) / 48 * 48;  // whole tiles
+      s.context = held_bytes / (2 * row_bytes(f, width)) / 192 * 192;  // whole tiles
       Run run{AlignedVector<std::byte>(std::size_t(extent_of(s).bytes())), nullptr, 1};
       fill(s, run.memory.data(), {}, 1);
       run.prepared = std::make_unique<Prepared>(s, run.memory.data(), threads);
-      run.times = std::max<i64>(1, i64(job_seconds * 100e9 / (attention_flops(s).value / double(threads))) / 2);
+      double flops_a_second = uses_amx(s) ? 500e9 : 100e9;  // about what a core does
+      run.times =
+          std::max<i64>(1, i64(job_seconds * flops_a_second / (attention_flops(s).value / double(threads))) / 2);
       runs.push_back(std::move(run));
     }
   }
 
   static JobTime time(Run& run, Team& team) {
+    auto attend = [&](i64 times) {
+      return team.run([&](int member) {
+        for (i64 i = 0; i < times; ++i) run.prepared->kernel.attend(run.prepared->view, run.prepared->queries, member);
+      });
+    };
     warm(team);
-    return team.run([&](int member) {
-      for (i64 i = 0; i < run.times; ++i)
-        run.prepared->kernel.attend(run.prepared->view, run.prepared->queries, member);
-    });
+    attend(1);  // into the caches
+    return attend(run.times);
   }
 };
 
@@ -164,7 +182,7 @@ bool Measuring::verify() {
     ShapeRun shape;
     shape.shape = r.shape;
     shape.mismatch = mismatch_of(r.shape, team_);
-    if (!(shape.mismatch < kernel_tolerance)) {
+    if (!(shape.mismatch < kernel_tolerance(r.shape))) {
       run_.failed = name_of(r.shape) + ": the kernel is off by " + std::to_string(shape.mismatch) +
                     " of the largest value on " + run_.profile.instruction_set;
       return false;
@@ -242,15 +260,22 @@ void Measuring::sweep() {
                    JobTime time = team_.wake();
                    return JobTime{time.wall, 0};  // an empty job has no busy member
                  }});
-  Flops done;
-  all.push_back({"multiply-add", [this, &done] {
-                   team_.wake();
-                   return team_.run([&](int member) {
-                     Flops flops;
-                     checksum = multiply_add(30000, flops);
-                     if (member == 0) done = flops;
-                   });
-                 }});
+  Flops done, tile_done;
+  auto arithmetic = [this, &all](const char* name, auto loop, Flops& counted) {
+    all.push_back({name, [this, loop, &counted] {
+                     team_.wake();
+                     return team_.run([&](int member) {
+                       Flops flops;
+                       checksum = loop(flops);
+                       if (member == 0) counted = flops;
+                     });
+                   }});
+  };
+  arithmetic(
+      "multiply-add", [](Flops& flops) { return multiply_add(30000, flops); }, done);
+  if (amx_is_chosen())
+    arithmetic(
+        "tile products", [](Flops& flops) { return multiply_tiles(10000, flops); }, tile_done);
   sample_in_turn(all, 15, {request_.budget.value / 4},
                  [&](double share) { request_.progress("read bandwidth", share); });
   count(all);
@@ -262,8 +287,12 @@ void Measuring::sweep() {
     }
   Profile& p = run_.profile;
   p.fork_join = all[2 * sizes.size()].samples.median();
-  const Samples& multiply = all.back().samples;
-  if (multiply.enough()) p.peak = double(team_.size()) * done / multiply.quantile(0.1);
+  auto rate_of = [&](std::size_t at, Flops counted) {
+    const Samples& s = all[2 * sizes.size() + at].samples;
+    return s.enough() ? std::optional(double(team_.size()) * counted / s.quantile(0.1)) : std::nullopt;
+  };
+  p.peak = rate_of(1, done).value_or(FlopRate{});
+  if (amx_is_chosen()) p.tile_peak = rate_of(2, tile_done);
   p.tiers = tiers_of(run_.sweep);
   for (MeasuredTier& tier : p.tiers)  // one thread holds its share of it
     for (const SweepPoint& point : run_.sweep_one_thread)
@@ -312,10 +341,13 @@ void Measuring::time_shapes() {
   std::vector<std::unique_ptr<Prepared>> prepared;
   std::vector<ShapeRun> fitting;
   std::vector<Timed> all;
-  for (const Format& f : formats) {
-    cores.push_back(std::make_unique<CoreProbe>(f, team_.size()));
+  auto probe = [&](const Format& f, CoreGroups groups) {
+    cores.push_back(std::make_unique<CoreProbe>(f, groups, team_.size()));
     for (auto& run : cores.back()->runs) all.push_back({"core", [this, &run] { return CoreProbe::time(run, team_); }});
-  }
+  };
+  // Where AMX takes bf16's large groups, vectors are timed on small ones, and its own on one block of queries and two.
+  for (const Format& f : formats) probe(f, amx_is_chosen() && f == format("bf16") ? CoreGroups{1, 3} : CoreGroups{});
+  if (amx_is_chosen()) probe(format("bf16"), {16, 32});
   std::size_t first_fitting = all.size();
   for (bool cached : {false, true})
     if (!cached || wants_cache())
@@ -344,28 +376,30 @@ void Measuring::time_shapes() {
           for (double seconds : s.read.quiet) rates.push_back(double(s.read_bytes) / seconds);
     if (int(rates.size()) >= least_quiet) p.tiers[tier].bandwidth = {quantile_of(rates, 0.5)};
   }
-  for (std::size_t f = 0; f < formats.size(); ++f) {
+  for (std::size_t f = 0; f < cores.size(); ++f) {
     auto per_token = [&](std::size_t i) {
       const CoreProbe::Run& r = cores[f]->runs[i];
       double tokens = double(r.times) * double(team_.size()) * double(r.prepared->shape.context);
       return larger(Seconds{}, all[3 * f + i].samples.median() - p.fork_join) / tokens;
     };
-    p.core.push_back(core_cost_of(formats[f], {per_token(0), per_token(1), per_token(2)}, p.peak));
+    CoreGroups groups = cores[f]->groups;
+    bool tiles = groups.narrow > 1;
+    FlopRate peak = tiles && p.tile_peak ? *p.tile_peak : p.peak;
+    p.core.push_back(core_cost_of(cores[f]->format, {per_token(0), per_token(1), per_token(2)}, peak, groups));
+    if (tiles) p.core.back().block = 16, p.core.back().from_group = least_amx_group;
   }
   for (std::size_t tier : {memory, memory > 0 ? cache_tier() : memory}) {
-    std::vector<FitPoint> points, paged;
+    std::vector<FitPoint> points[2], paged[2];  // on vectors, on tiles
     for (std::size_t i = 0; i < fitting.size(); ++i) {
       const Samples& seen = all[first_fitting + i].samples;
       if (fitting[i].tier != tier || !seen.enough()) continue;
-      Device alone = device_of(p, tier);
-      alone.achievable.attention[int(Arithmetic::bf16)] = AttentionRate{1, {}, {}};
-      alone.achievable.overlap = Overlap::sum();
+      Device alone = unhidden(device_of(p, tier));
       Seconds stream = cache_bytes(fitting[i].shape) / p.tiers[tier].bandwidth;
       FitPoint point{stream, predict(fitting[i].shape, alone) - stream, seen.median() - p.fork_join};
-      (fitting[i].shape.paging == Paging::contiguous ? points : paged).push_back(point);
+      (fitting[i].shape.paging == Paging::contiguous ? points : paged)[uses_amx(fitting[i].shape)].push_back(point);
     }
-    p.tiers[tier].contiguous = fit_of(points);
-    p.tiers[tier].paged = fit_of(paged);
+    p.tiers[tier].vectors = {fit_of(points[0]), fit_of(paged[0])};
+    p.tiers[tier].tiles = {fit_of(points[1]), fit_of(paged[1])};
   }
   for (std::size_t i = 0; i < run_.shapes.size(); ++i) {
     ShapeRun& s = run_.shapes[i];
