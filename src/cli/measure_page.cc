@@ -389,12 +389,22 @@ Chart roofline_of(const MeasureRun& run) {
     plot.series.back().dashed = true;
   }
   plot.series[0].points[2].mark = flop_rate(profile.peak);
+  if (profile.tile_peak) {  // the slope of main memory goes on to what tiles reach
+    double slope = profile.tiers[memory].bandwidth.value, ridge = profile.tile_peak->value / slope;
+    Series tiles{.name = "tiles", .marked = false, .dashed = true, .named = false};
+    for (double x : {profile.peak.value / slope, ridge, 3 * ridge})
+      tiles.points.push_back({.x = x, .y = std::min(profile.tile_peak->value, x * slope)});
+    tiles.points[1].mark = flop_rate(*profile.tile_peak) + " on tiles";
+    plot.series.push_back(tiles);
+  }
   for (Series& s : points) plot.series.push_back(std::move(s));
   Chart chart{
       "measured-roofline",
       fmt::format("Decode attention measured on {}", profile.cpu_name),
       fmt::format("{}, {}: medians of quiet samples, p10 to p90", profile.instruction_set, threads_of(profile.threads)),
-      {"Roofs are measured too: read bandwidth, and f32 multiply-adds."},
+      {profile.tile_peak
+           ? "Roofs are measured too: read bandwidth, f32 multiply-adds, and bf16 products of AMX's tiles."
+           : "Roofs are measured too: read bandwidth, and f32 multiply-adds."},
       plot};
   return chart;
 }

@@ -3,7 +3,7 @@
 // Tokens are split over the team, head after head, in tiles. Of each tile the scores are taken, the running
 // maximum and sum of an online softmax updated, and the values added; partial results of a head that threads share
 // are merged at the end. The instruction set is chosen at run time (AVX-512, AVX2, SSE4, NEON, or plain code).
-// Everything is computed in f32.
+// Everything is computed in f32, but that bf16 with many queries a head runs on AMX's tiles where there are any.
 #pragma once
 
 #include <span>
