@@ -53,11 +53,11 @@ struct Overlap {
 /// queries, as matrix units do, takes as long for a part of a block as for all of it.
 struct CoreCost {
   Format format;
-  Seconds element;                 ///< decoding one cached element
-  Seconds score;                   ///< of one query head and token: its sum over lanes and its share of the softmax
-  FlopRate rate;                   ///< multiplying and adding
-  i64 block = 1;                   ///< queries of a head worked on at once
-  i64 from_group = 1;              ///< queries of a head from which on this kernel runs
+  Seconds element;     ///< decoding one cached element
+  Seconds score;       ///< of one query head and token: its sum over lanes and its share of the softmax
+  FlopRate rate;       ///< multiplying and adding
+  i64 block = 1;       ///< queries of a head worked on at once
+  i64 from_group = 1;  ///< queries of a head from which on this kernel runs
   std::optional<double> fraction = {};  ///< of the bandwidth it streams at, where not that of attention
   std::optional<Overlap> overlap = {};  ///< and how far the two hide each other, where not as on the rest of the device
 };

@@ -198,7 +198,7 @@ void score(const Work& w, const Tile& tile, Fetcher& next) {
       KVROOF_TILE_LOAD(4, queries, row_bytes);
       KVROOF_TILE_LOAD(5, queries + tile_floats, row_bytes);
 #define KVROOF_STRETCH(i, from)                               \
-  next.some(a_stretch);                   \
+  next.some(a_stretch);                                       \
   KVROOF_TILE_LOAD(from, keys[i] + c * row_bytes, stride[i]); \
   KVROOF_TILE_PRODUCT(i, from, 4);                            \
   KVROOF_TILE_PRODUCT(i, from, 5);
