@@ -274,6 +274,7 @@ TEST_CASE("recorded runs: their predictions follow from their profiles, and thei
     Json run = Json::parse(in);
     REQUIRE(run.at("command") == "measure");
     Profile profile = profile_of(run.at("profile"));
+    Device device = device_of(profile);
     std::vector<double> errors;
     for (const Json& row : run.at("shapes")) {
       INFO(row.at("name"));
@@ -281,7 +282,7 @@ TEST_CASE("recorded runs: their predictions follow from their profiles, and thei
       double predicted = row.at("predicted_seconds"), measured = row.at("measured").at("median_seconds");
       CHECK(predict(shape, device_of(profile, row.at("tier"), shape.paging)).value == Approx(predicted).epsilon(1e-12));
       CHECK(cache_bytes(shape).value == row.at("kv_bytes"));
-      const CoreCost* kernel = device_of(profile).achievable.core_cost(shape.format, double(shape.group));
+      const CoreCost* kernel = device.achievable.core_cost(shape.format, double(shape.group));
       CHECK(row.at("off_reference").get<double>() < (kernel && kernel->block > 1 ? 3e-3 : 1e-5));
       CHECK(row.at("verdict").get<bool>() == (row.at("measured").at("quiet").get<int>() >= 9));
       if (row.at("verdict").get<bool>()) errors.push_back(std::abs(predicted / measured - 1));
