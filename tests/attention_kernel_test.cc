@@ -234,6 +234,24 @@ TEST_CASE("what is not finite stays so where the reference says so, and nowhere 
         }
 }
 
+TEST_CASE("an infinite key leaves the queries that it does not reach their numbers, wherever its token lies") {
+  for (i64 token : {0, 15, 31, 47, 62, 63})
+    for (float special : {INFINITY, -INFINITY}) {
+      AttentionShape s{.kv_heads = 1, .group = 12, .key_dim = 64, .value_dim = 64, .context = 64};
+      Trial p(s);
+      std::vector<float> row(64, 0.5F);
+      row[7] = special;
+      KvView v = p.view();
+      encode_row(s.format, row.data(), 64, p.memory.data() + v.row(0, token) * v.key_row);
+      std::vector<double> expected = p.reference();
+      std::vector<float> got = p.kernel(team_of(1));
+      INFO("token " << token << ", " << special);
+      bool all_agree = true;
+      for (std::size_t i = 0; i < got.size(); ++i) all_agree &= std::isfinite(got[i]) == std::isfinite(expected[i]);
+      CHECK(all_agree);
+    }
+}
+
 TEST_CASE("a query that is no number has no result, whatever its bits; its neighbours have theirs") {
   for (i64 group : {3, 12})
     for (std::uint32_t bits : {0x7fc00000U, 0x7fffffffU, 0xffffffffU}) {

@@ -294,8 +294,8 @@ void pack_queries(const Work& w, i64 head) {
     }
 }
 
-/// 2^x of x <= 0, to a few parts in 10^7: the whole part by the exponent, the rest by its Taylor series. Not a number
-/// stays none.
+/// 2^x of x <= 0, to 6 parts in 10^5, a hundredth of what bf16 rounds: the whole part by the exponent, the rest by its
+/// Taylor series. Not a number stays none.
 HWY_INLINE V power_of_two(V x) {
   const D d;
   x = hn::Max(hn::Set(d, -200.0F), x);  // 0 in f32; and where x is infinite the difference below is a number
@@ -335,7 +335,7 @@ HWY_INLINE bool weigh(const Work& w, const Tile& tile, i64 block, V most, V& tot
   return hn::AllTrue(d, hn::Eq(sum, sum));
 }
 
-/// The largest score of each query so far.
+/// The largest score of each query so far; of what is no number the second operand stays.
 template <bool full>
 HWY_INLINE V largest(const Work& w, const Tile& tile, i64 block, V before) {
   const D d;
@@ -343,7 +343,7 @@ HWY_INLINE V largest(const Work& w, const Tile& tile, i64 block, V before) {
   V most[stretches] = {before, before, before, before};
   for (i64 t = 0; t < rows; ++t)
     for (i64 s = 0; s < stretches; ++s)
-      if (full || t < tile.of[s].tokens) most[s] = hn::Max(most[s], hn::Load(d, scores + (s * rows + t) * rows));
+      if (full || t < tile.of[s].tokens) most[s] = hn::Max(hn::Load(d, scores + (s * rows + t) * rows), most[s]);
   return hn::Max(hn::Max(most[0], most[1]), hn::Max(most[2], most[3]));
 }
 
