@@ -189,14 +189,14 @@ bool is(const std::optional<Reading>& reading, double value) {
 bool is_share(const EngineLog& log, double share) {
   return log.arguments.memory_fraction && std::abs(*log.arguments.memory_fraction - share) < 1e-12;
 }
-const LogRank& first(const EngineLog& log) {
-  static const LogRank none;
-  return log.ranks.empty() ? none : log.ranks.front();
+/// The one that a line is about.
+template <class T>
+const T& only(const std::vector<T>& found) {
+  static const T none;
+  return found.empty() ? none : found.back();
 }
-const LogCache& last(const EngineLog& log) {
-  static const LogCache none;
-  return log.caches.empty() ? none : log.caches.back();
-}
+const LogRank& rank(const EngineLog& log) { return only(log.ranks); }
+const LogCache& cache(const EngineLog& log) { return only(log.caches); }
 
 #define SAYS(...) [](const EngineLog& l) { return __VA_ARGS__; }
 
@@ -206,7 +206,7 @@ const Line vllm_lines[] = {
     {LogEngine::vllm, "Starting to load model /models/phi-4...", SAYS(l.arguments.model == "/models/phi-4")},
     {LogEngine::vllm, "Loading weights with BitsAndBytes quantization. May take a while ...",
      SAYS(l.arguments.quantization == "bitsandbytes")},
-    {LogEngine::vllm, "Peak GPU memory after loading weights: 15.02 GiB", SAYS(is(first(l).loading_peak, 15.02 * gib))},
+    {LogEngine::vllm, "Peak GPU memory after loading weights: 15.02 GiB", SAYS(is(rank(l).loading_peak, 15.02 * gib))},
     {LogEngine::vllm, "Chunked prefill is enabled with max_num_batched_tokens=2048.",
      SAYS(l.arguments.batched_tokens == 2048)},
     {LogEngine::vllm, "Defaulting max_num_batched_tokens to 8192.", SAYS(l.arguments.batched_tokens == 8192)},
@@ -224,31 +224,31 @@ const Line vllm_lines[] = {
     {LogEngine::vllm, "worker requested memory: 75.23GiB", SAYS(is(l.requested, 75.23 * gib))},
     {LogEngine::vllm, "Requested memory: 0.950000 (util), 75.23 GiB",
      SAYS(is(l.requested, 75.23 * gib) && is_share(l, 0.95))},
-    {LogEngine::vllm, "Model loading took 14.9888 GiB and 3.2 seconds", SAYS(is(first(l).weights, 14.9888 * gib))},
-    {LogEngine::vllm, "Loading model weights took 14.99 GB", SAYS(is(first(l).weights, 14.99 * gib))},
+    {LogEngine::vllm, "Model loading took 14.9888 GiB and 3.2 seconds", SAYS(is(rank(l).weights, 14.9888 * gib))},
+    {LogEngine::vllm, "Loading model weights took 14.99 GB", SAYS(is(rank(l).weights, 14.99 * gib))},
     {LogEngine::vllm,
      "model weights take 15.23GiB; non_torch_memory takes 0.09GiB; PyTorch activation peak memory takes 1.22GiB; the "
      "rest of the memory reserved for KV Cache is 47.12GiB.",
-     SAYS(is(first(l).weights, 15.23 * gib) && is(first(l).non_torch, 0.09 * gib) &&
-          is(first(l).activation, 1.22 * gib) && is(first(l).room, 47.12 * gib) && l.first_generation)},
-    {LogEngine::vllm, "PyTorch activation peak memory      1.22 GiB", SAYS(is(first(l).activation, 1.22 * gib))},
-    {LogEngine::vllm, "non_torch_memory      0.14 GiB", SAYS(is(first(l).non_torch, 0.14 * gib))},
-    {LogEngine::vllm, "available_kv_cache_memory  21.50 GiB", SAYS(is(first(l).room, 21.5 * gib))},
+     SAYS(is(rank(l).weights, 15.23 * gib) && is(rank(l).non_torch, 0.09 * gib) && is(rank(l).activation, 1.22 * gib) &&
+          is(rank(l).room, 47.12 * gib) && l.first_generation)},
+    {LogEngine::vllm, "PyTorch activation peak memory      1.22 GiB", SAYS(is(rank(l).activation, 1.22 * gib))},
+    {LogEngine::vllm, "non_torch_memory      0.14 GiB", SAYS(is(rank(l).non_torch, 0.14 * gib))},
+    {LogEngine::vllm, "available_kv_cache_memory  21.50 GiB", SAYS(is(rank(l).room, 21.5 * gib))},
     {LogEngine::vllm,
      "Total non KV cache memory: 17.66GiB; torch peak memory increase: 1.22GiB; non-torch forward increase memory: "
      "0.12GiB; weights memory: 16.32GiB.",
-     SAYS(is(first(l).other_than_kv, 17.66 * gib) && is(first(l).activation, 1.22 * gib) &&
-          is(first(l).non_torch, 0.12 * gib) && is(first(l).weights, 16.32 * gib))},
+     SAYS(is(rank(l).other_than_kv, 17.66 * gib) && is(rank(l).activation, 1.22 * gib) &&
+          is(rank(l).non_torch, 0.12 * gib) && is(rank(l).weights, 16.32 * gib))},
     {LogEngine::vllm,
      "Actual usage is 7.51 GiB for weight, 2.01 GiB for peak activation, 0.15 GiB for non-torch memory, and 0.62 GiB "
      "for CUDAGraph memory. Current kv cache memory in use is 61.20 GiB.",
-     SAYS(is(first(l).weights, 7.51 * gib) && is(first(l).activation, 2.01 * gib) &&
-          is(first(l).non_torch, 0.15 * gib) && is(first(l).graphs, 0.62 * gib) && is(first(l).room, 61.2 * gib))},
-    {LogEngine::vllm, "Available KV cache memory: 45.21 GiB", SAYS(is(first(l).room, 45.21 * gib))},
-    {LogEngine::vllm, "kv_cache_size=48.5GiB", SAYS(is(first(l).room, 48.5 * gib))},
+     SAYS(is(rank(l).weights, 7.51 * gib) && is(rank(l).activation, 2.01 * gib) && is(rank(l).non_torch, 0.15 * gib) &&
+          is(rank(l).graphs, 0.62 * gib) && is(rank(l).room, 61.2 * gib))},
+    {LogEngine::vllm, "Available KV cache memory: 45.21 GiB", SAYS(is(rank(l).room, 45.21 * gib))},
+    {LogEngine::vllm, "kv_cache_size=48.5GiB", SAYS(is(rank(l).room, 48.5 * gib))},
     {LogEngine::vllm, "reserved 20.00 GiB memory for KV Cache as specified by kv_cache_memory_bytes config",
-     SAYS(is(first(l).room, 20 * gib))},
-    {LogEngine::vllm, "Graph capturing finished in 22 secs, took 0.61 GiB", SAYS(is(first(l).graphs, 0.61 * gib))},
+     SAYS(is(rank(l).room, 20 * gib))},
+    {LogEngine::vllm, "Graph capturing finished in 22 secs, took 0.61 GiB", SAYS(is(rank(l).graphs, 0.61 * gib))},
     {LogEngine::vllm, "# GPU blocks: 27,896, # CPU blocks: 2048", SAYS(l.blocks == 27896)},
     {LogEngine::vllm, "# cuda blocks: 5691, # CPU blocks: 2048", SAYS(l.blocks == 5691)},
     {LogEngine::vllm, "GPU KV cache size: 446,336 tokens", SAYS(l.tokens == 446336)},
@@ -299,16 +299,16 @@ const Line sglang_lines[] = {
     {LogEngine::sglang, "Load weight begin. avail mem=78.58 GB", SAYS(is(l.free_at_start, 78.58 * gib))},
     {LogEngine::sglang,
      "Load weight end. type=LlamaForCausalLM, dtype=torch.bfloat16, avail mem=63.26 GB, mem usage=14.99 GB.",
-     SAYS(is(first(l).weights, 14.99 * gib) && is(l.free_after_load, 63.26 * gib) && l.arguments.dtype == "bfloat16")},
+     SAYS(is(rank(l).weights, 14.99 * gib) && is(l.free_after_load, 63.26 * gib) && l.arguments.dtype == "bfloat16")},
     {LogEngine::sglang, "Using KV cache dtype: torch.float8_e4m3fn", SAYS(l.arguments.kv_dtype == "float8_e4m3fn")},
     {LogEngine::sglang, "KV Cache is allocated. #tokens: 437710, K size: 26.72 GB, V size: 26.72 GB",
-     SAYS(last(l).tokens == 437710 && is(last(l).key, 26.72 * gib) && is(last(l).value, 26.72 * gib))},
+     SAYS(cache(l).tokens == 437710 && is(cache(l).key, 26.72 * gib) && is(cache(l).value, 26.72 * gib))},
     {LogEngine::sglang, "KV Cache is allocated. dtype: torch.bfloat16, #tokens: 519203, KV size: 33.99 GB",
-     SAYS(last(l).key_format == "bfloat16" && is(last(l).total, 33.99 * gib) && !last(l).key)},
+     SAYS(cache(l).key_format == "bfloat16" && is(cache(l).total, 33.99 * gib) && !cache(l).key)},
     {LogEngine::sglang,
      "Mamba Cache is allocated. max_mamba_cache_size: 1024, conv_state size: 0.58GB, ssm_state size: 24.05GB",
-     SAYS(last(l).kind == LogCache::Kind::recurrent && last(l).tokens == 1024 && is(last(l).key, 0.58 * gib) &&
-          is(last(l).value, 24.05 * gib))},
+     SAYS(cache(l).kind == LogCache::Kind::recurrent && cache(l).tokens == 1024 && is(cache(l).key, 0.58 * gib) &&
+          is(cache(l).value, 24.05 * gib))},
     {LogEngine::sglang, "Use sliding window memory pool. full_layer_tokens=150000, swa_layer_tokens=120000",
      SAYS(l.full_tokens == 150000 && l.swa_tokens == 120000)},
     {LogEngine::sglang, "max_total_num_tokens=437710, chunked_prefill_size=8192, context_len=131072",
@@ -327,7 +327,7 @@ const Line trtllm_lines[] = {
     {LogEngine::trtllm, "KvCacheConfig(enable_block_reuse=True, free_gpu_memory_fraction=0.95)",
      SAYS(is_share(l, 0.95))},
     {LogEngine::trtllm, "--kv_cache_free_gpu_mem_fraction 0.8", SAYS(is_share(l, 0.8))},
-    {LogEngine::trtllm, "[TensorRT-LLM][INFO] Loaded engine size: 15321 MiB", SAYS(is(first(l).weights, 15321 * mib))},
+    {LogEngine::trtllm, "[TensorRT-LLM][INFO] Loaded engine size: 15321 MiB", SAYS(is(rank(l).weights, 15321 * mib))},
     {LogEngine::trtllm,
      "[TensorRT-LLM][INFO] Memory usage when calculating max tokens in paged kv cache: total: 79.11 GiB, available: "
      "62.33 GiB",
@@ -341,13 +341,13 @@ const Line trtllm_lines[] = {
      SAYS(l.arguments.max_context == 8192)},
     {LogEngine::trtllm,
      "[TensorRT-LLM][INFO] [MemUsageChange] Allocated 54.81 GiB for max tokens in paged KV cache (449024).",
-     SAYS(l.tokens == 449024 && is(last(l).total, 54.81 * gib))},
+     SAYS(l.tokens == 449024 && is(cache(l).total, 54.81 * gib))},
     {LogEngine::trtllm, "[TensorRT-LLM][INFO] [MemUsageChange] Allocated 1.05 GiB GPU memory for decoder.",
      SAYS(l.caches.empty())},
     {LogEngine::trtllm, "[TensorRT-LLM][INFO] Using 61120 tokens in paged KV cache.", SAYS(l.tokens == 61120)},
     {LogEngine::trtllm, "[TensorRT-LLM][INFO] Using user-specified devices", SAYS(!l.tokens)},
     {LogEngine::trtllm, "[TensorRT-LLM][INFO] Allocate 8011120640 bytes for k/v cache. ",
-     SAYS(is(last(l).total, 8011120640))},
+     SAYS(is(cache(l).total, 8011120640))},
     {LogEngine::trtllm, "[TensorRT-LLM][INFO] Allocate buffers", SAYS(l.caches.empty())},
     {LogEngine::trtllm, "Assertion failed: maxTokensInPagedKvCache must be large enough to process at least 1 sequence",
      SAYS(l.failures.size() == 1 && l.failures[0].kind == LogFailure::Kind::context_too_long)},
@@ -384,25 +384,26 @@ const Line llamacpp_lines[] = {
     {LogEngine::llamacpp,
      "llama_kv_cache_unified: size = 1152.00 MiB (  8192 cells,  36 layers,  1 seqs), K (f16):  576.00 MiB, V (f16):  "
      "576.00 MiB",
-     SAYS(last(l).tokens == 8192 && last(l).layers == 36 && is(last(l).key, 576 * mib) && last(l).key_format == "f16")},
+     SAYS(cache(l).tokens == 8192 && cache(l).layers == 36 && is(cache(l).key, 576 * mib) &&
+          cache(l).key_format == "f16")},
     {LogEngine::llamacpp,
      "llama_kv_cache: size =   18.00 MiB (   768 cells,  12 layers,  4/2 seqs), K (q8_0):    9.00 MiB, V (q8_0):    "
      "9.00 MiB",
-     SAYS(last(l).streams == 2 && last(l).sequences == 4 && last(l).value_format == "q8_0")},
+     SAYS(cache(l).streams == 2 && cache(l).sequences == 4 && cache(l).value_format == "q8_0")},
     {LogEngine::llamacpp,
      "llama_memory_recurrent: size =   62.81 MiB (     1 cells,  52 layers,  1 seqs), R (f32):    3.94 MiB, S (f32):   "
      "58.88 MiB",
-     SAYS(last(l).kind == LogCache::Kind::recurrent && is(last(l).value, 58.88 * mib))},
+     SAYS(cache(l).kind == LogCache::Kind::recurrent && is(cache(l).value, 58.88 * mib))},
     {LogEngine::llamacpp,
      "llama_kv_cache_recurrent: size =   62.81 MiB (     1 cells,  52 layers,  1 seqs 3 rs_seq), R (f32):    3.94 MiB, "
      "S (f32):   58.88 MiB",
-     SAYS(last(l).tokens == 1 && last(l).layers == 52 && is(last(l).total, 62.81 * mib))},
+     SAYS(cache(l).tokens == 1 && cache(l).layers == 52 && is(cache(l).total, 62.81 * mib))},
     {LogEngine::llamacpp,
      "llama_new_context_with_model: KV self size  =  256.00 MiB, K (f16):  128.00 MiB, V (f16):  128.00 MiB",
-     SAYS(last(l).kind == LogCache::Kind::full && is(last(l).total, 256 * mib) && is(last(l).value, 128 * mib))},
+     SAYS(cache(l).kind == LogCache::Kind::full && is(cache(l).total, 256 * mib) && is(cache(l).value, 128 * mib))},
     {LogEngine::llamacpp,
      "llama_new_context_with_model: KV self size  =   72.91 MiB, c^KV (q8_0):   72.91 MiB, kv^T: not used",
-     SAYS(is(last(l).key, 72.91 * mib) && last(l).key_format == "q8_0" && !last(l).value)},
+     SAYS(is(cache(l).key, 72.91 * mib) && cache(l).key_format == "q8_0" && !cache(l).value)},
     {LogEngine::llamacpp, "  Device 0: NVIDIA GeForce RTX 3090, compute capability 8.6, VMM: yes",
      SAYS(l.device == "NVIDIA GeForce RTX 3090")},
     {LogEngine::llamacpp, "llama_model_load_from_file_impl: using device CUDA0 (NVIDIA L40S) - 44000 MiB free",

@@ -65,7 +65,7 @@ void add_machine(Document& doc, const MeasureRun& run) {
     core.rows.push_back({std::string(c.format.name) + (c.block > 1 ? " on tiles" : ""),
                          fmt::format("{:.1f} ps", c.element.value * 1e12),
                          fmt::format("{:.2f} ns", c.score.value * 1e9), flop_rate(c.rate),
-                         percent(c.rate / (c.block > 1 && p.tile_peak ? *p.tile_peak : p.peak))});
+                         percent(c.rate / p.peak_of(c.block))});
   doc.blocks.push_back(Heading{"The kernel on cached data, all threads"});
   doc.blocks.push_back(core);
 }

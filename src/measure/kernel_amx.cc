@@ -8,8 +8,8 @@
 //
 // A tile is 16 tokens of each of four stretches (kernel_tile.cc says why). The next one's rows are fetched all the
 // while, a few lines after each step: fetched at once they fill the core's buffers for lines that are on their way, and
-// it waits (GQA-8 then reaches two thirds of the bandwidth). Tile registers are written in assembler: the compilers'
-// intrinsics do not say that they read and write memory.
+// it waits: GQA-8 then streams at half to two thirds of what it does so. Tile registers are written in assembler: the
+// compilers' intrinsics do not say that they read and write memory.
 
 #include "measure/instruction_set.h"
 //
@@ -23,9 +23,11 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "measure/kernel_part.h"
 #include "measure/probe_loops.h"
+#include "measure/rows.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace kvroof {
@@ -231,10 +233,7 @@ void rescore(const Work& w, const Tile& tile, i64 block) {
         for (i64 i = 0; i < s.key_dim; ++i) {
           std::uint16_t stored;
           std::memcpy(&stored, tile.of[n].keys + t * w.part.cache.key_row + 2 * i, sizeof stored);
-          std::uint32_t bits = std::uint32_t(stored) << 16;
-          float key;
-          std::memcpy(&key, &bits, sizeof key);
-          score += scale * query[i] * key;
+          score += scale * query[i] * from_bfloat(stored);
         }
         if (std::isnan(score)) score = std::numeric_limits<float>::quiet_NaN();  // rounded as plain_nan's
       }
@@ -305,8 +304,7 @@ HWY_INLINE V power_of_two(V x) {
   return V{_mm512_scalef_ps(sum.raw, whole.raw)};
 }
 
-/// Scores, in powers of two, to weights, a query a lane; the sums of all earlier tiles scaled down where a maximum
-/// grows.
+/// Scores, in powers of two, to weights, a query a lane, and their sum to the total; false where one is no number.
 template <bool full>
 HWY_INLINE bool weigh(const Work& w, const Tile& tile, i64 block, V most, V& total, Fetcher& next) {
   const D d;
@@ -488,21 +486,13 @@ float multiply_tiles(i64 rounds) {
 
 void run_part(const KernelPart& part) {
   const AttentionShape& s = part.shape;
-  float* at = part.scratch;
-  auto take = [&](i64 floats) {
-    float* taken = at;
-    at += floats;
-    return taken;
-  };
   Work w{.part = part, .blocks = ceil_div(s.group, rows), .tiles = tiles_of(s)};
-  w.queries = take(w.blocks * s.key_dim / 32 * 2 * tile_floats);
-  w.scores = take(w.blocks * tile_tokens * rows);
-  w.weights = take(w.blocks * 2 * tile_floats);
-  w.values = take(4 * tile_floats);
-  w.sums = take(w.blocks * rows * s.value_dim);
-  w.maxima = take(w.blocks * rows);
-  w.totals = take(w.blocks * rows);
-  w.staged = take(stretches * rows * s.key_dim / 2);
+  float** buffers[] = {&w.queries, &w.scores, &w.weights, &w.values, &w.sums, &w.maxima, &w.totals, &w.staged};
+  std::array<i64, std::size(buffers)> floats = amx_buffer_floats(s);
+  float* at = part.scratch;
+  for (std::size_t i = 0; i < floats.size(); ++i) *buffers[i] = at, at += floats[i];
+  // Where rows are shorter than 256 bytes stretches would else fall into the same sets of the first cache
+  // (stretch_lead).
   w.lead = w.tiles % 4 == 0 ? 1 : 0;
   __asm__ volatile("ldtilecfg %0" : : "m"(config));
   Tile tiles[2];
@@ -554,9 +544,21 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace kvroof {
 
+std::array<i64, 8> amx_buffer_floats(const AttentionShape& s) {
+  constexpr i64 rows = 16, tile = 256, tokens = 64;
+  i64 blocks = ceil_div(s.group, rows), queries = blocks * rows;
+  return {blocks * s.key_dim / 32 * 2 * tile,
+          queries * tokens,
+          blocks * 2 * tile,
+          4 * tile,
+          queries * s.value_dim,
+          queries,
+          queries,
+          tokens * s.key_dim / 2};
+}
 i64 amx_scratch_floats(const AttentionShape& s) {
-  i64 blocks = ceil_div(s.group, 16);
-  return blocks * (s.key_dim / 32 * 512 + 64 * 16 + 2 * 256 + 16 * s.value_dim + 32) + 4 * 256 + 64 * s.key_dim / 2;
+  std::array<i64, 8> floats = amx_buffer_floats(s);
+  return std::accumulate(floats.begin(), floats.end(), i64{0});
 }
 
 float multiply_tiles(i64 rounds, Flops& flops) {

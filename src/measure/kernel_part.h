@@ -1,6 +1,8 @@
 // One thread's share of a decode step, as handed to whichever instruction set was chosen: pointers and sizes only.
 #pragma once
 
+#include <array>
+
 #include "measure/kv_cache.h"
 
 namespace kvroof {
@@ -32,6 +34,8 @@ inline constexpr i64 least_amx_group = 4;
 /// Whether a shape is worked on in AMX's tiles: bf16, where enough queries share a head.
 bool uses_amx(const AttentionShape& shape);
 void run_amx_part(const KernelPart& part);
+/// Floats of each buffer of AMX's kernel, whole lines each, and of all of them.
+std::array<i64, 8> amx_buffer_floats(const AttentionShape& shape);
 i64 amx_scratch_floats(const AttentionShape& shape);
 
 /// Runs a part on the best instruction set of this machine.

@@ -46,8 +46,7 @@ Device device_of(const Profile& p, std::size_t index, Paging paging) {
   a.basis = Basis::measured_kernels;
   a.compute = 1;
   for (const CoreCost& cost : p.core)  // the last of bf16 is the one on tiles, if any
-    if (cost.format == format("bf16"))
-      a.compute = std::min(1.0, cost.rate / (cost.block > 1 && p.tile_peak ? *p.tile_peak : p.peak));
+    if (cost.format == format("bf16")) a.compute = std::min(1.0, cost.rate / p.peak_of(cost.block));
   a.overlap = {fit.hidden};
   a.linears[int(Arithmetic::bf16)] = LinearRate{fit.fraction, p.fork_join};
   a.attention[int(Arithmetic::bf16)] = AttentionRate{fit.fraction, p.fork_join, {}};

@@ -42,6 +42,8 @@ struct Profile {
   Seconds fork_join;                  ///< an empty job
   std::vector<MeasuredTier> tiers;    ///< fastest first; the last is main memory
   std::vector<CoreCost> core;
+  /// Of what a kernel is made of that works on so many queries at once: products of tiles, or multiply-adds.
+  FlopRate peak_of(i64 block) const { return block > 1 ? tile_peak.value_or(peak) : peak; }
 };
 
 /// The machine with its memory as the only tier and its last cache as cache.

@@ -384,10 +384,10 @@ void Measuring::time_shapes() {
       return larger(Seconds{}, all[3 * f + i].samples.median() - p.fork_join) / tokens;
     };
     CoreGroups groups = cores[f]->groups;
-    bool tiles = groups.narrow > 1;
-    FlopRate peak = tiles && p.tile_peak ? *p.tile_peak : p.peak;
-    p.core.push_back(core_cost_of(cores[f]->format, {per_token(0), per_token(1), per_token(2)}, peak, groups));
-    if (tiles) p.core.back().block = 16, p.core.back().from_group = least_amx_group;
+    i64 block = groups.narrow;  // a whole one of queries
+    p.core.push_back(
+        core_cost_of(cores[f]->format, {per_token(0), per_token(1), per_token(2)}, p.peak_of(block), groups));
+    if (block > 1) p.core.back().block = block, p.core.back().from_group = least_amx_group;
   }
   for (std::size_t tier : {memory, memory > 0 ? cache_tier() : memory}) {
     std::vector<FitPoint> points[2], paged[2];  // on vectors, on tiles
