@@ -298,7 +298,8 @@ void Measuring::sweep() {
   for (MeasuredTier& tier : p.tiers)  // one thread holds its share of it
     for (const SweepPoint& point : run_.sweep_one_thread)
       if (point.working_set <= tier.capacity / double(team_.size())) tier.one_thread = point.bandwidth;
-  if (p.peak.value == 0 || p.tiers.empty() || run_.sweep.size() + 3 < sizes.size())
+  bool no_peak = p.peak.value == 0 || (amx_is_chosen() && !p.tile_peak);
+  if (no_peak || p.tiers.empty() || run_.sweep.size() + 3 < sizes.size())
     run_.failed = "too few quiet samples: " + std::to_string(run_.quiet) + " of " + std::to_string(run_.taken) +
                   " had the CPU to themselves";
   else
