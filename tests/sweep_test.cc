@@ -95,7 +95,7 @@ void check_point(const SweepSpecs& specs, SweepWalker& walker, i64 point) {
 TEST_CASE("rows of a sweep equal single estimates, in order and at random") {
   SetupOptions o = wide_options();
   SweepSpecs specs = specs_of(axes_of(o, Catalog::built_in()), o, Catalog::built_in());
-  specs.tells_shortfall = true;
+  specs.tells_rank = true;
   i64 points = points_of(specs.axes);
   CHECK(points == 3 * 3 * 3 * 2 * 2 * 3 * 3);
   SweepWalker in_order(specs), at_random(specs);
@@ -111,7 +111,7 @@ TEST_CASE("a context alone that moves gives what a single estimate gives, past l
   o.context = "1k..64k*8,100k";
   o.batch = "1,32";
   SweepSpecs specs = specs_of(axes_of(o, Catalog::built_in()), o, Catalog::built_in());
-  specs.tells_shortfall = true;
+  specs.tells_rank = true;
   SweepWalker walker(specs);
   for (i64 i = 0; i < points_of(specs.axes); ++i) check_point(specs, walker, i);
 }

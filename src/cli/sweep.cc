@@ -182,17 +182,11 @@ std::vector<const Metric*> metrics_of(const SweepOptions& o) {
                                                             : "fits,expected,low,high,throughput");
 }
 
-bool needs_load(const Sheet& sheet) {
-  for (const Metric* m : sheet.metrics)
-    if (m->needs_load) return true;
-  for (const Limit& l : sheet.limits)
-    if (l.metric->needs_load) return true;
-  return false;
-}
-
-bool mentions(const Sheet& sheet, const Metric& metric) {
-  bool found = std::find(sheet.metrics.begin(), sheet.metrics.end(), &metric) != sheet.metrics.end();
-  for (const Limit& l : sheet.limits) found |= l.metric == &metric;
+/// Whether a column or a limit is a metric of that kind.
+bool mentions(const Sheet& sheet, bool Metric::*kind) {
+  bool found = false;
+  for (const Metric* m : sheet.metrics) found |= m->*kind;
+  for (const Limit& l : sheet.limits) found |= l.metric->*kind;
   return found;
 }
 
@@ -202,11 +196,11 @@ Sheet sheet_of(const SweepOptions& o, const Catalog& catalog) {
   s.metrics = metrics_of(o);
   for (const std::string& text : o.least) s.limits.push_back(limit_of("--min", text, false));
   for (const std::string& text : o.most) s.limits.push_back(limit_of("--max", text, true));
-  if (needs_load(s) && !o.setup.asks_to_serve())
+  if (mentions(s, &Metric::needs_load) && !o.setup.asks_to_serve())
     throw InputError{"--metrics: some need a load; say --input, --output and --concurrency or --rate\n"};
   s.specs = specs_of(axes_of(o.setup, catalog), o.setup, catalog);
   s.specs.serves = o.setup.asks_to_serve();
-  s.specs.tells_shortfall = mentions(s, metric("shortfall"));
+  s.specs.tells_rank = mentions(s, &Metric::of_rank);
   OutputFormat format = format_named(o.output);
   bool data = format == OutputFormat::csv || format == OutputFormat::json;
   std::vector<RowColumn> columns;

@@ -138,12 +138,17 @@ void SweepWalker::rebuild(Level from) {
   if (from <= Level::workload) prepare(from);
   if (!valid_) return;
   setup_.w.batch = specs_.batches[batch_axis_ < at_.size() ? at_[batch_axis_] : 0];
-  // How much a batch is short of, and on which stage, depends on the batch; what fits does not.
+  // How much a batch is short of, and on which rank, depends on the batch; what fits does not.
   runs_ = memory_.max_sequences >= setup_.w.batch;
   memory_.fits = runs_;
   if (too_much_) too_much_.reset();
-  if (!runs_ && setup_.w.batch > 1 && (setup_.d.pp > 1 || specs_.tells_shortfall)) too_much_ = ranks_->fit(setup_.w);
+  if (!runs_ && setup_.w.batch > 1 && specs_.tells_rank) too_much_ = ranks_->fit(setup_.w);
   if (runs_) step_ = decoder_->step(setup_.w.batch);
+}
+
+bool SweepWalker::refused(const std::vector<Problem>& found) {
+  if (!found.empty()) problem_ = found[0].path + ": " + found[0].what;
+  return !found.empty();
 }
 
 /// All that a batch of sequences rests on.
@@ -153,20 +158,15 @@ void SweepWalker::prepare(Level from) {
   if (from > Level::layout && !laid_out_) return;
   try {
     if (from <= Level::layout) {
-      decoder_.reset();
-      ranks_.reset();
       setup_.d = deployment_of(options_, setup_.model, setup_.engine);
+      if (refused(problems(setup_.model, setup_.device, setup_.d, setup_.engine))) return;
+      ranks_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine);
+      decoder_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine, setup_.range);
       laid_out_ = true;
     }
     set_workload(from);
-    std::vector<Problem> found = setup_.problems();
-    if (!found.empty()) {
-      problem_ = found[0].path + ": " + found[0].what;
-      return;
-    }
-    if (!ranks_) ranks_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine);
+    if (refused(problems(setup_.model, setup_.d, setup_.w))) return;
     memory_ = ranks_->fit(setup_.w);
-    if (!decoder_) decoder_.emplace(setup_.model, setup_.device, setup_.d, setup_.engine, setup_.range);
     decoder_->set_workload(setup_.w);
     serving_.reset();
     if (load_ && specs_.serves) serving_ = setup_.serve(*load_);

@@ -23,8 +23,8 @@ struct SweepSpecs {
   std::vector<Model> models;
   std::vector<SweptDevice> devices;
   std::vector<i64> batches;
-  bool serves = false;           ///< some column or limit needs the load
-  bool tells_shortfall = false;  ///< or how much memory is missing
+  bool serves = false;      ///< some column or limit needs the load
+  bool tells_rank = false;  ///< or the tightest rank
 };
 
 /// Reads all models, devices and engines, and every value of every axis once, so that bad input ends a sweep before
@@ -47,6 +47,7 @@ class SweepWalker {
   void rebuild(Level from);
   void prepare(Level from);
   void set_workload(Level from);
+  bool refused(const std::vector<Problem>& found);
   bool advance(i64 point, Level& changed);
   void set_axis(std::size_t axis, std::size_t value, Level& changed);
 

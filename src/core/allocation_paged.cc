@@ -108,6 +108,7 @@ Grouping add_uniform_groups(Allocation& a, const Rank& r, i64 block) {
 
 Allocation allocate_paged(const Rank& r, Bytes room) {
   Allocation a;
+  a.groups.reserve(r.types.size());
   i64 block = hybrid_block(r);
   i64 context = longest_request(r);
   Grouping grouping;

@@ -74,7 +74,7 @@ Bytes layer_moved(const LayerGroup& group, i64 tokens, const Deployment& deploym
 Bytes layer_common(const LayerGroup& group, i64 tokens, i64 prefix, const Deployment& deployment) {
   const Attention& a = group.attention;
   const Eviction& eviction = deployment.eviction;
-  if (!is_growing(a) && !is_windowed(a)) return {};
+  if (prefix == 0 || (!is_growing(a) && !is_windowed(a))) return {};
   i64 common = kept_in_common(tokens, prefix, eviction);
   if (is_windowed(a))
     common = std::clamp<i64>(limit_of(a) - (tokens - prefix), 0, prefix);
@@ -91,7 +91,7 @@ i64 kept_in_common(i64 tokens, i64 prefix, const Eviction& eviction) {
 }
 
 Bytes layer_shared(const LayerGroup& group, i64 tokens, i64 prefix, const Deployment& deployment) {
-  if (group.shares_kv || !is_growing(group.attention)) return {};
+  if (prefix == 0 || group.shares_kv || !is_growing(group.attention)) return {};
   return bytes_of(stored(group.attention, kept_in_common(tokens, prefix, deployment.eviction)), deployment.cache);
 }
 

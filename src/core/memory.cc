@@ -191,19 +191,12 @@ void check_heads_split(std::vector<Problem>& found, const Model& model, const De
 /// Laying out a stage looks at every layer before it: seconds at most.
 constexpr double most_steps_laid_out = 1e8;
 
-std::vector<Problem> problems(const Model& model, const Device& device, const Deployment& d, const Workload& w,
-                              const Engine& e) {
+std::vector<Problem> problems(const Model& model, const Device& device, const Deployment& d, const Engine& e) {
   std::vector<Problem> found;
   check_count(found, "--tp", d.tp, 1 << 20);
   check_count(found, "--pp", d.pp, 1 << 20);
   check_count(found, "--dp", d.dp, 1 << 20);
   check_count(found, "--ep", d.ep, 1 << 20);
-  check_count(found, "--context", w.context, i64(1) << 40);
-  check_count(found, "--batch", w.batch, i64(1) << 32);
-  if (w.shared_prefix < 0 || w.shared_prefix > w.context)
-    found.push_back(
-        {"--shared-prefix",
-         "is " + std::to_string(w.shared_prefix) + ", expected 0 to the context of " + std::to_string(w.context), ""});
   if (!found.empty()) return found;
   check_heads_split(found, model, d, e);
   if (d.attention_dp < 1 || d.tp % std::max<i64>(1, d.attention_dp) != 0)
@@ -236,9 +229,6 @@ std::vector<Problem> problems(const Model& model, const Device& device, const De
                      device.id + " has no known link, so tensor parallelism over " + std::to_string(d.tp) +
                          " devices can't be timed",
                      "use --pp, or another device"});
-  if (d.max_context > 0 && d.max_context < w.context)
-    found.push_back({"--max-model-len",
-                     std::to_string(d.max_context) + " is less than the context of " + std::to_string(w.context), ""});
   if (d.memory_fraction && !(*d.memory_fraction > 0 && *d.memory_fraction <= 1))
     found.push_back({"--memory-fraction", "must lie in (0, 1]", ""});
   const struct {
@@ -255,9 +245,31 @@ std::vector<Problem> problems(const Model& model, const Device& device, const De
                      std::to_string(d.pp) + " stages of " + std::to_string(layers) + " layers in " +
                          std::to_string(model.layers.size()) + " groups are more than can be laid out",
                      "write layers that are alike as one group"});
+  return found;
+}
+
+std::vector<Problem> problems(const Model& model, const Deployment& d, const Workload& w) {
+  std::vector<Problem> found;
+  check_count(found, "--context", w.context, i64(1) << 40);
+  check_count(found, "--batch", w.batch, i64(1) << 32);
+  if (w.shared_prefix < 0 || w.shared_prefix > w.context)
+    found.push_back(
+        {"--shared-prefix",
+         "is " + std::to_string(w.shared_prefix) + ", expected 0 to the context of " + std::to_string(w.context), ""});
+  if (!found.empty()) return found;
+  if (d.max_context > 0 && d.max_context < w.context)
+    found.push_back({"--max-model-len",
+                     std::to_string(d.max_context) + " is less than the context of " + std::to_string(w.context), ""});
   double most = double(w.batch) * sequence_cache(model, w.context, d).value;
   if (found.empty() && most > 9007199254740992.0 * 1024)
     found.push_back({"--context", "the cache asked for is beyond 8 EiB", "bytes stay exact only below 2^53"});
+  return found;
+}
+
+std::vector<Problem> problems(const Model& model, const Device& device, const Deployment& d, const Workload& w,
+                              const Engine& e) {
+  std::vector<Problem> found = problems(model, device, d, e);
+  for (Problem& p : problems(model, d, w)) found.push_back(std::move(p));
   return found;
 }
 

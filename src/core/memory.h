@@ -78,6 +78,11 @@ Memory fit(const Model& model, const Device& device, const Deployment& deploymen
 
 /// What is wrong with laying this model out so on this device with this engine.
 std::vector<Problem> problems(const Model& model, const Device& device, const Deployment& deployment,
+                              const Engine& engine);
+/// What is wrong with asking a layout for that.
+std::vector<Problem> problems(const Model& model, const Deployment& deployment, const Workload& workload);
+/// Both.
+std::vector<Problem> problems(const Model& model, const Device& device, const Deployment& deployment,
                               const Workload& workload, const Engine& engine);
 
 }  // namespace kvroof

@@ -32,6 +32,7 @@ struct Metric {
   std::optional<double> (*number)(const Outcome&) = nullptr;
   std::string_view (*word)(const Outcome&) = nullptr;
   bool needs_load = false;  ///< only `--input`, `--output` and `--concurrency` or `--rate` give it
+  bool of_rank = false;     ///< of the tightest rank: where a batch does not fit, the batch decides which that is
 };
 
 std::span<const Metric> metrics();

@@ -101,6 +101,7 @@ i64 norm_size(const Model& m) { return m.hidden * (m.norm_bias ? 2 : 1); }
 
 std::vector<Linear> linears(const Model& model, const LayerGroup& group) {
   std::vector<Linear> out;
+  out.reserve(12);  // most have fewer; sweeps ask for every layout
   add_attention_linears(out, model, group);
   add_feed_forward_linears(out, model, group.feed_forward);
   if (group.other_weights > 0) out.push_back(dense("other", Split::feed_forward, group.other_weights));

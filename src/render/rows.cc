@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <iterator>
 
 #include "render/number.h"
 
@@ -14,10 +13,11 @@ namespace {
 /// The shortest digits that read back as the same number; bytes are whole.
 void add_number(std::string& out, const Cell& cell) {
   double value = cell.measure == Measure::bytes ? std::round(cell.number) : cell.number;
-  if (std::abs(value) < 9e15 && value == std::floor(value))
-    fmt::format_to(std::back_inserter(out), FMT_COMPILE("{}"), i64(value));
-  else
-    fmt::format_to(std::back_inserter(out), FMT_COMPILE("{}"), value);
+  char digits[32];  // the longest is -2.2250738585072014e-308
+  char* end = std::abs(value) < 9e15 && value == std::floor(value)
+                  ? fmt::format_to(digits, FMT_COMPILE("{}"), i64(value))
+                  : fmt::format_to(digits, FMT_COMPILE("{}"), value);
+  out.append(digits, std::size_t(end - digits));
 }
 
 std::string printed(const Cell& cell) {
