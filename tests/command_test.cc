@@ -56,6 +56,9 @@ TEST_CASE("bad input is one clear message and exit 2") {
        "kvroof: unknown argument 'qwen3-32b'; several go in one list, with commas: llama-3.1-8b,qwen3-32b\n"},
       {"sweep llama-3.1-8b qwen3-32b h100-sxm",
        "kvroof: unknown argument 'h100-sxm'; several go in one list, with commas: llama-3.1-8b,...\n"},
+      {"estimate llama-3.1-8b h100-sxm --price 0", "kvroof: --price: '0' is not a price such as 2.50/h\n"},
+      {"sweep llama-3.1-8b h100-sxm --price h100-sxm=2/h",
+       "kvroof: --price: 'h100-sxm=2/h' is not a price such as 2.50/h\n"},
       {"plan llama-3.1-8b --users 4 --on h100-sxm --price l40s=1/h",
        "kvroof: --price: l40s is not among the devices of --on\n"},
       {"sweep llama-3.1-8b h100-sxm --max cost=cheap",
@@ -313,6 +316,23 @@ TEST_CASE("plan: a choice, its command and prices; or the nearest wish and exit 
         "kvroof: " + bad +
             ":2:1: unknown device 'nosuch'\n  2 | nosuch: 1/h\n    | ^\n  'kvroof hardware' lists all of them\n" + bad +
             ":3:5: l4: 'dear' is not a price such as 2.50/h\n  3 | l4: dear\n    |     ^\n");
+}
+
+TEST_CASE("a token's cost and energy are those of the time it takes") {
+  std::string prices = temporary("prices_l4.yaml", "l4: 7.20/h\n");
+  for (auto [price, dollars_a_second] : {std::pair<std::string, double>{"--price 3.6/h", 0.001},
+                                         {"--prices " + prices, 0.002},
+                                         {"--prices " + prices + " --price 3.6/h", 0.001}}) {
+    CAPTURE(price);
+    nlohmann::json j = json_of("estimate llama-3.1-8b l4 --tp 2 --batch 1,4 --input 1k --output 64 " + price);
+    for (const nlohmann::json& served : {j["points"][0], j["points"][1], j["serving"]}) {
+      double tokens = served["tokens_per_second"];
+      CHECK(served["dollars_per_million_tokens"] == Approx(2 * dollars_a_second * 1e6 / tokens).epsilon(1e-12));
+      CHECK(served["joules_per_token"] == Approx(2 * 72 / tokens).epsilon(1e-12));  // an L4 is rated 72 W
+    }
+  }
+  nlohmann::json unpriced = json_of("estimate llama-3.2-1b apple-m1 --batch 1");
+  CHECK(!unpriced["points"][0].contains("dollars_per_million_tokens"));
 }
 
 TEST_CASE("every command has examples before its options") {

@@ -36,7 +36,9 @@ const std::vector<std::string> plain_columns = {"model",
                                                 "bound_by",
                                                 "basis",
                                                 "max_sequences",
-                                                "kv_room_bytes"};
+                                                "kv_room_bytes",
+                                                "dollars_per_million_tokens",
+                                                "joules_per_token"};
 
 TEST_CASE("csv without a load or a draft has the columns it always had") {
   auto rows = csv_of(two_batches);
@@ -52,14 +54,29 @@ TEST_CASE("csv: a draft's and a load's columns come after the others, and say wh
   nlohmann::json json = json_of(all);
   REQUIRE(rows.size() == 3);
   std::vector<std::string> added(rows[0].begin() + long(plain_columns.size()), rows[0].end());
-  CHECK(added == std::vector<std::string>{
-                     "draft_step_seconds", "draft_verify_seconds", "draft_tokens_per_cycle", "draft_expected_seconds",
-                     "draft_floor_seconds", "draft_low_seconds", "draft_high_seconds", "draft_tokens_per_second",
-                     "draft_gain", "tpot_seconds", "load_tokens_per_second", "ttft_seconds", "prefill_seconds",
-                     "tpot_low_seconds", "tpot_high_seconds", "requests_per_second", "running", "decoding"});
+  CHECK(added == std::vector<std::string>{"draft_step_seconds",
+                                          "draft_verify_seconds",
+                                          "draft_tokens_per_cycle",
+                                          "draft_expected_seconds",
+                                          "draft_floor_seconds",
+                                          "draft_low_seconds",
+                                          "draft_high_seconds",
+                                          "draft_tokens_per_second",
+                                          "draft_gain",
+                                          "tpot_seconds",
+                                          "load_tokens_per_second",
+                                          "ttft_seconds",
+                                          "prefill_seconds",
+                                          "tpot_low_seconds",
+                                          "tpot_high_seconds",
+                                          "requests_per_second",
+                                          "running",
+                                          "decoding",
+                                          "load_dollars_per_million_tokens",
+                                          "load_joules_per_token"});
   for (std::size_t r : {1, 2}) {
     REQUIRE(rows[r].size() == rows[0].size());
-    for (std::size_t c = 0; c < plain_columns.size() - 2; ++c) CHECK(rows[r][c] == bare[r][c]);
+    for (std::size_t c = 0; c < plain_columns.size() - 4; ++c) CHECK(rows[r][c] == bare[r][c]);
     for (std::size_t c = plain_columns.size(); c < rows[0].size(); ++c) {
       std::string key = rows[0][c];
       const nlohmann::json& from = key.rfind("draft_", 0) == 0 ? json["speculation"][r - 1] : json["serving"];
@@ -73,7 +90,7 @@ TEST_CASE("csv: a draft's and a load's columns come after the others, and say wh
 TEST_CASE("csv: a load that can't be kept up with leaves its columns empty") {
   auto rows = csv_of(two_batches + " --input 1k --output 128 --rate 4000/s");
   REQUIRE(rows.size() == 3);
-  CHECK(rows[0].back() == "decoding");
+  CHECK(rows[0].back() == "load_joules_per_token");
   CHECK(rows[1].back().empty());
 }
 

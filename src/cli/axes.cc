@@ -26,6 +26,7 @@ constexpr AxisRule rules[] = {
     {"kv-heads", Level::model, true, [](SetupOptions& o) -> std::string& { return o.model.kv_heads; }},
     {"hardware", Level::device, false, [](SetupOptions& o) -> std::string& { return o.hardware.device; }},
     {"usable-memory", Level::device, false, [](SetupOptions& o) -> std::string& { return o.hardware.usable_memory; }},
+    {"price", Level::device, false, [](SetupOptions& o) -> std::string& { return o.hardware.price; }},
     {"engine", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.layout.engine; }},
     {"weights", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.model.weights; }},
     {"kv-dtype", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.cache.kv_dtype; }},

@@ -45,6 +45,8 @@ struct Side {
 void add_case_options(CommandLine& line, SetupOptions& o) {
   add_shape_options(line, o.model);
   add_what_if_options(line, o.hardware);
+  add_price_option(line, o.hardware);
+  add_price_files_option(line, o.hardware);
   add_workload_options(line, o);
   add_options(line, o.layout);
   add_options(line, o.cache);

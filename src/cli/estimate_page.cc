@@ -38,6 +38,23 @@ constexpr DraftColumn draft_columns[] = {
     {"gain", [](const Speculated& q, const Step& p) { return p.expected / q.expected; }},
 };
 
+/// What a generated token takes besides time.
+struct TokenCost {
+  const char* metric;
+  const char* of;
+  std::string (*rate)(const Device&);  ///< what it follows from; asked only where it is known
+};
+
+constexpr TokenCost token_costs[] = {
+    {"cost", "a million tokens", [](const Device& d) { return money(d.price->dollars_per_hour) + "/h a device"; }},
+    {"energy", "a token", [](const Device& d) { return "rated " + significant(*d.watts) + " W a device"; }},
+};
+
+void add_cost(Json& point, const Outcome& outcome) {
+  for (const TokenCost& c : token_costs)
+    if (std::optional<double> value = metric(c.metric).number(outcome)) point[metric(c.metric).key] = *value;
+}
+
 std::string column_of(const DraftColumn& c) {
   std::string key = c.key;
   return key.rfind("draft_", 0) == 0 ? key : "draft_" + key;
@@ -151,7 +168,9 @@ void EstimatePage::speed() {
                      "bound_by",
                      "basis",
                      "max_sequences",
-                     "kv_room_bytes"};
+                     "kv_room_bytes",
+                     "dollars_per_million_tokens",
+                     "joules_per_token"};
   doc.json["points"] = Json::array();
   if (points.empty()) return;
   doc.blocks.push_back(Heading{"Speed of one decode step"});
@@ -161,10 +180,12 @@ void EstimatePage::speed() {
          fmt::format("{}-{} ms", significant(p.low.value * 1e3, 3), significant(p.high.value * 1e3, 3)),
          speed_of(p.tokens_per_second_per_user), speed_of(p.tokens_per_second),
          std::string(p.bound_by.substr(0, p.bound_by.find(' ')))});
-    doc.json["points"].push_back({{"batch", p.batch},
-                                  {"step", json_of_step(p)},
-                                  {"tokens_per_second", p.tokens_per_second},
-                                  {"tokens_per_second_per_user", p.tokens_per_second_per_user}});
+    Json point = {{"batch", p.batch},
+                  {"step", json_of_step(p)},
+                  {"tokens_per_second", p.tokens_per_second},
+                  {"tokens_per_second_per_user", p.tokens_per_second_per_user}};
+    add_cost(point, {s, memory, &p});
+    doc.json["points"].push_back(point);
     doc.csv.rows.push_back(
         {s.model.id, s.device.id, s.engine.id, std::to_string(s.d.tp), std::to_string(s.d.pp), std::to_string(s.d.dp),
          std::to_string(s.w.context), std::to_string(p.batch), fmt::format("{:.9g}", p.floor.value),
@@ -172,8 +193,28 @@ void EstimatePage::speed() {
          fmt::format("{:.9g}", p.high.value), fmt::format("{:.9g}", p.tokens_per_second_per_user),
          fmt::format("{:.9g}", p.tokens_per_second), std::string(p.bound_by), std::string(name_of(p.basis)),
          std::to_string(memory.max_sequences), fmt::format("{:.0f}", memory.kv_room.value)});
+    for (const TokenCost& c : token_costs) {
+      std::optional<double> value = metric(c.metric).number({s, memory, &p});
+      doc.csv.rows.back().push_back(value ? fmt::format("{:.9g}", *value) : "");
+    }
   }
   doc.blocks.push_back(table);
+  cost();
+}
+
+/// Of the smallest and the largest batch, where the price and the power are known.
+void EstimatePage::cost() {
+  Facts facts;
+  for (const TokenCost& c : token_costs) {
+    auto at = [&](const Step& p) { return metric(c.metric).number({s, memory, &p}); };
+    if (!at(points.front())) continue;
+    auto shown = [&](const Step& p) { return measured(*at(p), metric(c.metric).measure); };
+    std::string text =
+        fmt::format("{} {} at batch {}", shown(points.front()), c.of, count(double(points.front().batch)));
+    if (points.size() > 1) text += fmt::format(", {} at {}", shown(points.back()), count(double(points.back().batch)));
+    facts.rows.push_back({c.metric, text + "; " + c.rate(s.device)});
+  }
+  if (!facts.rows.empty()) doc.blocks.push_back(facts);
 }
 
 void EstimatePage::parts() {
@@ -243,7 +284,7 @@ void EstimatePage::speculation() {
 void EstimatePage::load_columns(const Serving& r) {
   Outcome outcome{s, memory, nullptr, r.stable ? &r : nullptr, true};
   for (const Metric& m : metrics()) {
-    bool of_load = m.needs_load || m.name == "tpot" || m.name == "throughput";
+    bool of_load = m.needs_load || m.name == "tpot" || m.name == "throughput" || m.name == "cost" || m.name == "energy";
     if (!of_load || doc.csv.rows.empty()) continue;
     std::string key(m.key);
     bool taken = std::find(doc.csv.columns.begin(), doc.csv.columns.end(), key) != doc.csv.columns.end();
@@ -275,6 +316,8 @@ void EstimatePage::serving(const Load& load) {
                          {"requests_per_second", r.requests_per_second},
                          {"tokens_per_second", r.tokens_per_second},
                          {"basis", name_of(r.basis)}};
+  const Outcome outcome{s, memory, nullptr, r.stable ? &r : nullptr, true};
+  add_cost(doc.json["serving"], outcome);
   doc.blocks.push_back(
       Heading{fmt::format("Serving {} tokens in, {} out", count(double(load.input)), count(double(load.output)))});
   unstable = !r.stable;
@@ -299,6 +342,10 @@ void EstimatePage::serving(const Load& load) {
       {"TPOT", fmt::format("{}  (80 % range {} to {})", duration(r.tpot), duration(r.tpot_low), duration(r.tpot_high))},
       {"throughput", fmt::format("{} requests/s, {} generated", significant(r.requests_per_second, 3),
                                  speed_of(r.tokens_per_second))}};
+  for (const TokenCost& c : token_costs)
+    if (std::optional<double> value = metric(c.metric).number(outcome))
+      facts.rows.push_back(
+          {c.metric, fmt::format("{} {} generated", measured(*value, metric(c.metric).measure), c.of)});
   doc.blocks.push_back(facts);
 }
 

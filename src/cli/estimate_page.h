@@ -22,6 +22,7 @@ struct EstimatePage {
   void head();
   void memory_facts();
   void speed();
+  void cost();
   void parts();
   void speculation();
   void serving(const Load& load);

@@ -59,6 +59,12 @@ constexpr struct {
        return share;
      }},
     {"RATE", [] { return number_or(decimal_pattern() + "(/s)?"); }},
+    {"PRICE",
+     [] {
+       Json price = number_or(std::string("[$]?") + more_than_zero + decimal_pattern() + "(/h)?");
+       price["exclusiveMinimum"] = 0;
+       return price;
+     }},
     {"SIZE",
      [] {
        return Json{{"type", "string"}, {"pattern", "^" + quantity_pattern(bytes_dimension) + "$"}};

@@ -9,6 +9,7 @@
 
 #include "cli/expert_skew.h"
 #include "cli/model_source.h"
+#include "cli/prices.h"
 #include "core/units.h"
 
 namespace kvroof {
@@ -206,6 +207,7 @@ void add_options(CommandLine& line, HardwareOptions& o) {
       .required()
       .metavar("HARDWARE");
   add_what_if_options(line, o);
+  add_price_option(line, o);
 }
 
 void add_what_if_options(CommandLine& line, HardwareOptions& o) {
@@ -214,6 +216,17 @@ void add_what_if_options(CommandLine& line, HardwareOptions& o) {
       .metavar("KEY=VALUE")
       .takes_one();
   line.option("--usable-memory", &o.usable_memory, "what the driver reports on this machine").metavar("SIZE");
+}
+
+void add_price_option(CommandLine& line, HardwareOptions& o) {
+  line.option("--price", &o.price, "of a device for an hour, such as 2.50/h (default: the catalogue's)")
+      .metavar("PRICE");
+}
+
+void add_price_files_option(CommandLine& line, HardwareOptions& o) {
+  line.option("--prices", &o.price_files, "a file of prices, a line 'h100-sxm: 2.50/h' each")
+      .metavar("FILE")
+      .takes_one();
 }
 
 Catalog catalog_of(const CatalogOptions& options) {
@@ -326,7 +339,11 @@ Device find_device(const HardwareOptions& o, const Catalog& catalog) {
     fail("hardware", "'" + o.device + "': name one device and lay it out, such as " +
                          catalog.device(rest.substr(1)).id + " --tp " +
                          o.device.substr(0, o.device.size() - rest.size()));
-  return find_device(o.device, catalog);
+  Device device = find_device(o.device, catalog);
+  if (o.price_files.empty()) return device;
+  Prices prices = prices_of(o.price_files, {}, catalog);
+  if (auto found = prices.find(device.id); found != prices.end()) device.price = found->second;
+  return device;
 }
 
 Device device_of(const HardwareOptions& o, const Catalog& catalog) { return with_what_ifs(o, find_device(o, catalog)); }
@@ -334,6 +351,7 @@ Device device_of(const HardwareOptions& o, const Catalog& catalog) { return with
 Device with_what_ifs(const HardwareOptions& o, Device device) {
   if (std::optional<Bytes> usable = bytes_of_option("--usable-memory", o.usable_memory))
     device.memory[0].capacity = *usable;
+  if (!o.price.empty()) device.price = {dollars_per_hour_of("--price", o.price), "--price"};
   for (const std::string& text : o.overrides) apply_override(device, text);
   throw_if_any(problems(device));
   return device;

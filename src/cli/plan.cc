@@ -24,7 +24,7 @@ struct PlanOptions {
   CatalogOptions catalog;
   std::string models, users, tpot, ttft, on, have, max_devices, budget, headroom, spare;
   std::string objective, confidence = "p50";
-  std::vector<std::string> price, price_files;
+  std::vector<std::string> price;
 };
 
 std::optional<Seconds> time_of(const std::string& option, const std::string& text) {
@@ -87,14 +87,16 @@ std::vector<Offer> offers_of(const PlanOptions& o, const Catalog& catalog) {
   std::vector<std::string> names = o.on.empty() || o.on == "all" ? catalog.ids("devices") : pieces_of("--on", o.on);
   if (wanted.empty())
     for (const std::string& name : names) wanted.emplace_back(most, name);
-  Prices prices = prices_of(o.price_files, o.price, catalog);
+  Prices prices = prices_of(o.setup.hardware.price_files, o.price, catalog);
   std::vector<Offer> offers;
   for (const auto& [count, name] : wanted) {
     HardwareOptions hardware = o.setup.hardware;
     hardware.device = name;
+    hardware.price_files.clear();  // read once, above
     Offer offer{device_of(hardware, catalog), {}, {}, count};
     auto priced = prices.find(offer.device.id);
-    if (priced != prices.end()) offer.device.price = priced->second;
+    offer.own_price = priced != prices.end();
+    if (offer.own_price) offer.device.price = priced->second;
     offer.engine = engine_of(o.setup.layout, offer.device, catalog);
     offer.range = catalog.range(offer.device.achievable.basis);
     offers.push_back(std::move(offer));
@@ -225,7 +227,7 @@ void add_plan(CommandLine& line) {
       .metavar("WHAT");
   line.option("--budget", &o->budget, "most to spend, such as 40/h").metavar("PRICE");
   line.option("--price", &o->price, "a device's price, such as h100-sxm=2.50/h (repeatable)").metavar("HARDWARE=PRICE");
-  line.option("--prices", &o->price_files, "a file of prices, a line 'h100-sxm: 2.50/h' each").metavar("FILE");
+  add_price_files_option(line, s.hardware);
   line.option("--headroom", &o->headroom, "users or rate to have room for beyond those asked for, such as 20%")
       .metavar("SHARE");
   line.option("--spare", &o->spare, "replicas that may fail").metavar("REPLICAS");

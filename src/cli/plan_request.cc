@@ -70,6 +70,7 @@ SetupOptions options_of(const PlanRequest& r, const Model& model, const Offer& o
   SetupOptions o = r.options;
   o.model.model = model.id;
   o.hardware.device = offer.device.id;
+  if (offer.own_price) o.hardware.price = fmt::format("{}/h", offer.device.price->dollars_per_hour);
   if (c.d.tp > 1) o.layout.tp = std::to_string(c.d.tp);
   if (c.d.pp > 1) o.layout.pp = std::to_string(c.d.pp);
   if (c.d.dp > 1) o.layout.dp = std::to_string(c.d.dp);

@@ -16,6 +16,7 @@ struct Offer {
   Engine engine;
   RangeRule range;
   i64 most = 64;
+  bool own_price = false;  ///< the user's, not the catalogue's
 };
 
 /// All that was found for one model.

@@ -285,6 +285,8 @@ void add_sweep(CommandLine& line) {
   add_shape_options(line, o->setup.model);
   add_workload_options(line, o->setup);
   add_what_if_options(line, o->setup.hardware);
+  add_price_option(line, o->setup.hardware);
+  add_price_files_option(line, o->setup.hardware);
   add_options(line, o->setup.layout);
   add_options(line, o->setup.cache);
   add_options(line, o->catalog);

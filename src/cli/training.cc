@@ -104,7 +104,7 @@ struct UptrainOptions {
   SetupOptions setup;
   CatalogOptions catalog;
   OutputOptions output;
-  std::string kv_heads, trained, share, mfu, price;
+  std::string kv_heads, trained, share, mfu;
 };
 
 /// Device-seconds that a served token costs at the largest batch that fits.
@@ -120,15 +120,6 @@ Served served(Setup s) {
                      "\n  give --tp\n"};
   i64 batch = std::min<i64>(m.max_sequences, 256);
   return {batch, double(s.d.devices()) / s.step(batch).tokens_per_second};
-}
-
-double price_of(const std::string& text, const Device& device) {
-  if (text.empty()) return device.price ? device.price->dollars_per_hour : 0;
-  std::string_view rest;
-  std::optional<double> price = parse_decimal(text, &rest);
-  if (!price || !(rest.empty() || rest == "/h"))
-    throw InputError{"--price: '" + text + "' is not a price such as 2.50/h\n"};
-  return *price;
 }
 
 int run(const UptrainOptions& o) {
@@ -150,7 +141,7 @@ int run(const UptrainOptions& o) {
     throw InputError{"--on: " + before.device.id + " has no known peak, so training can't be timed\n"};
   Flops flops = uptraining_flops(before.model, tokens, share);
   Seconds device_time = flops / (mfu * *peak);
-  double price = price_of(o.price, before.device);
+  double price = before.device.price ? before.device.price->dollars_per_hour : 0;
   Served was = served(before), is = served(after);
   double saved = was.device_seconds - is.device_seconds;
   double pays_after = saved > 0 ? device_time.value / saved : 0;
@@ -229,7 +220,7 @@ void add_uptrain(CommandLine& line) {
       .metavar("N");
   line.option("--share", &o->share, "of the pre-training's flops (default 5 %)").metavar("SHARE");
   line.option("--mfu", &o->mfu, "share of the bf16 peak that training reaches (default 40 %)").metavar("SHARE");
-  line.option("--price", &o->price, "of a device-hour, such as 2.50/h (default: the catalogue's)").metavar("PRICE");
+  add_price_option(line, o->setup.hardware);
   line.option("--context", &o->setup.context, "tokens of a served sequence (default 4096)").metavar("TOKENS");
   add_options(line, o->setup.layout);
   add_options(line, o->setup.cache);
