@@ -1,6 +1,7 @@
 // The program as a user meets it: whole messages, exit codes, and the README's console blocks.
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 #include "cli/commands.h"
@@ -57,15 +58,19 @@ TEST_CASE("bad input is one clear message and exit 2") {
       {"sweep llama-3.1-8b qwen3-32b h100-sxm",
        "kvroof: unknown argument 'h100-sxm'; several go in one list, with commas: llama-3.1-8b,...\n"},
       {"estimate llama-3.1-8b h100-sxm --price 0", "kvroof: --price: '0' is not a price such as 2.50/h\n"},
-      {"sweep llama-3.1-8b h100-sxm --price h100-sxm=2/h",
-       "kvroof: --price: 'h100-sxm=2/h' is not a price such as 2.50/h\n"},
+      {"sweep llama-3.1-8b h100-sxm --price h100-sxm=2/hour",
+       "kvroof: --price h100-sxm: '2/hour' is not a price such as 2.50/h\n"},
+      {"estimate llama-3.1-8b h100-sxm --price h100sxn=2/h",
+       "kvroof: unknown device 'h100sxn'; did you mean 'h100-sxm'?\n  'kvroof hardware' lists all of them\n"},
+      {"estimate llama-3.1-8b h100-sxm --tp 1 --tp 2",
+       "kvroof: --tp: is given 2 times\n  --help shows what is expected\n"},
       {"plan llama-3.1-8b --users 4 --on h100-sxm --price l40s=1/h",
        "kvroof: --price: l40s is not among the devices of --on\n"},
       {"sweep llama-3.1-8b h100-sxm --max cost=cheap",
        "kvroof: --max cost: 'cheap' is not a number such as 0.50 or 5/Mtok\n"},
       {"sweep llama-3.1-8b h100-sxm --batch 1..8*x", "kvroof: --batch: 'x' is not a number (in the range '1..8*x')\n"},
       {"sweep llama-3.1-8b h100-sxm --metrics ttft",
-       "kvroof: --metrics: some need a load; say --input, --output and --concurrency or --rate\n"},
+       "kvroof: ttft: needs a load; say --input, --output and --concurrency or --rate\n"},
       {"compare 'llama-3.1-8b h100-sxm' 'h200-sxm --tp x'",
        "kvroof: case B: --tp: 'x' is not a whole number such as 4096, 32k or 1M\n"},
       {"compare 'llama-3.1-8b h100-sxm' h200-sxm --contxt 8k",
@@ -74,11 +79,11 @@ TEST_CASE("bad input is one clear message and exit 2") {
        "kvroof: case A 'h100-sxm': needs a model and a device, such as 'llama-3.1-8b h100-sxm'\n"},
       {"compare 'llama-3.1-8b h100-sxm'", "kvroof: compare: needs two cases or more\n"},
       {"plan llama-3.1-8b --users 0", "kvroof: --users: '0' is out of range; expected 1 to 1048576\n"},
-      {"plan llama-3.1-8b", "kvroof: --users: or --rate is needed\n  such as --users 200 or --rate 4/s\n"},
+      {"plan llama-3.1-8b", "kvroof: --users: is needed, or --rate\n  such as --users 200 or --rate 4/s\n"},
       {"plan llama-3.1-8b --users 4 --context 8k --ttft 2s",
        "kvroof: --ttft: needs a prompt\n  say --input and --output instead of --context\n"},
       {"plan llama-3.1-8b --users 4 --context 8k --input 1k",
-       "kvroof: --context: and --input or --output exclude each other\n  a context asks for decoding alone\n"},
+       "kvroof: --context: asks for decoding alone, without --input and --output\n"},
       {"plan llama-3.1-8b --users 4 --have l40s", "kvroof: --have: 'l40s' is not a number of devices such as 4xl40s\n"},
       {"plan llama-3.1-8b --users 4 --price h100-sxm=cheap",
        "kvroof: --price h100-sxm: 'cheap' is not a price such as 2.50/h\n"},
@@ -318,6 +323,53 @@ TEST_CASE("plan: a choice, its command and prices; or the nearest wish and exit 
             ":3:5: l4: 'dear' is not a price such as 2.50/h\n  3 | l4: dear\n    |     ^\n");
 }
 
+/// The wish as options: `TPOT 41 ms, 72 devices, on ...` is `--tpot 41ms --max-devices 72`.
+std::string options_of_wish(std::string wish) {
+  std::string options;
+  for (auto [pattern, option] : {std::pair<const char*, const char*>{"TPOT ([0-9.,]+) (ms|us|s)", " --tpot $1$2"},
+                                 {"TTFT ([0-9.,]+) (ms|us|s)", " --ttft $1$2"},
+                                 {"[$]([0-9.,]+)/h", " --budget $1/h"},
+                                 {"([0-9,]+) devices", " --max-devices $1"},
+                                 {"([0-9,]+) users?,", " --users $1"},
+                                 {"([0-9.,]+) requests/s", " --rate $1/s"}}) {
+    std::smatch found;
+    if (std::regex_search(wish, found, std::regex(pattern))) options += found.format(option);
+  }
+  std::erase(options, ',');
+  return options;
+}
+
+TEST_CASE("plan: what could be can be, all else as asked") {
+  struct Wishes {
+    const char *asked, *limits;
+    std::size_t found;
+  };
+  for (const Wishes& w : {Wishes{"llama-3.3-70b --on h100-sxm,h200-sxm,l4", "--users 200 --tpot 12ms --ttft 2s", 3},
+                          Wishes{"llama-3.3-70b --on h100-sxm,mi355x", "--users 200 --tpot 30ms --budget 10/h", 3},
+                          Wishes{"qwen3-32b --on h100-sxm,h200-sxm", "--rate 40/s --tpot 20ms --max-devices 8", 3},
+                          Wishes{"llama-3.1-8b --on h100-sxm", "--users 8 --ttft 1ms --tpot 1ms --budget 1/h", 1},
+                          Wishes{"llama-3.1-8b --on h100-sxm",
+                                 "--users 500 --tpot 20ms --confidence p90 --spare 1 "
+                                 "--headroom 20% --max-devices 8",
+                                 3}}) {
+    CAPTURE(w.asked, w.limits);
+    std::string model = w.asked;
+    nlohmann::json refused = json_of("plan " + model + " " + w.limits, 1);
+    const nlohmann::json& wishes = refused["plans"][0]["nearest"];
+    CHECK(wishes.size() == w.found);
+    for (const std::string wish : wishes) {
+      std::string options = w.limits, more = options_of_wish(wish);
+      REQUIRE(!more.empty());
+      // The wish's value stands for the one asked for.
+      std::istringstream words(more);
+      for (std::string option, value; words >> option >> value;)
+        options = std::regex_replace(options, std::regex(option + " [^ ]+ ?"), "") + " " + option + " " + value;
+      CAPTURE(wish, options);
+      json_of("plan " + model + " " + options);
+    }
+  }
+}
+
 TEST_CASE("a token's cost and energy are those of the time it takes") {
   std::string prices = temporary("prices_l4.yaml", "l4: 7.20/h\n");
   for (auto [price, dollars_a_second] : {std::pair<std::string, double>{"--price 3.6/h", 0.001},
@@ -361,7 +413,7 @@ TEST_CASE("help is at most 80 columns wide, and `help plan` is `plan --help`") {
 TEST_CASE("devices too few for a model are answered with how many would do") {
   nlohmann::json few = json_of("plan llama-3.3-70b --users 4 --on h100-sxm --max-devices 1", 1);
   CHECK(few["plans"][0]["nearest"].size() == 1);
-  CHECK(few["plans"][0]["nearest"][0] == "2 devices of h100-sxm, as tp 2");
+  CHECK(few["plans"][0]["nearest"][0] == "2 devices (--max-devices), on 2 x h100-sxm as tp 2");
   CHECK(json_of("plan llama-3.3-70b --users 4 --on h100-sxm --max-devices 2", 0)["plans"][0]["choices"].size() == 1);
 }
 

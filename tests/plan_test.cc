@@ -215,6 +215,32 @@ TEST_CASE("every choice is what the estimate it names says") {
   }
 }
 
+TEST_CASE("usually the load is as asked for, and the spare replicas are up") {
+  Model model = catalog().model("llama-3.1-8b");
+  Device h100 = catalog().device("h100-sxm");
+  Engine engine = catalog().engine("vllm");
+  RangeRule range = catalog().range(h100.achievable.basis);
+  Demand d = users_at(90);
+  d.tpot = Seconds{0.012};
+  d.headroom = 0.25;
+  d.spare = 1;
+  std::optional<Choice> c = plan(model, h100, engine, range, d, Choices{}, Objective::cost).best;
+  REQUIRE(c);
+  CHECK(c->serving.concurrency == 113);  // 112.5 users, whole
+  CHECK(c->usual.concurrency == 90);
+  Setup up{model, h100, c->d, engine, range, {2048 + 256, 1, 0}};
+  up.d.dp = c->d.dp + 1;
+  CHECK(c->usual.tokens_per_second == Approx(up.serve(d.load).tokens_per_second).epsilon(1e-9));
+  up.d.dp = c->d.dp;
+  Load more = d.load;
+  more.concurrency = 113;
+  CHECK(c->serving.tokens_per_second == Approx(up.serve(more).tokens_per_second).epsilon(1e-9));
+  CHECK(c->usual.tpot < c->serving.tpot);
+  Demand one = users_at(1);  // more replicas than users
+  one.spare = 2;
+  CHECK(plan(model, h100, engine, range, one, Choices{}, Objective::cost).best->usual.concurrency == 1);
+}
+
 TEST_CASE("what stands in the way, by hand") {
   Model model = catalog().model("llama-3.1-70b");
   Engine engine = catalog().engine("vllm");

@@ -272,7 +272,12 @@ Device Catalog::device(std::string_view name) const {
   const Entry* timed = &e;  // the nearest whose kernels were: the device, or what it rests on
   while (timed && timed->packed.empty() && !find_id("kernels", timed->id)) timed = base_of(*timed, entries_);
   if (timed) device.kernels = kernels(timed->id);
+  if (auto set = prices_.find(device.id); set != prices_.end()) device.price = set->second;
   return device;
+}
+
+void Catalog::set_price(std::string_view device, Price price) {
+  prices_[std::string(need("devices", device, "device").id)] = std::move(price);
 }
 
 /// Without its kernels, and with its class's figures where it has none of its own.

@@ -46,6 +46,9 @@ class Catalog {
   /// Layers a file of the same format over what is there. Throws InputError.
   void add_file(const std::string& path);
   void add_text(const std::string& file, std::string text);
+  /// A device's price, over what its entry says. Throws InputError when there is no such device.
+  void set_price(std::string_view device, Price price);
+  bool has_price_set(std::string_view id) const { return prices_.contains(std::string(id)); }
 
   /// By id, then alias, then Hugging Face name; throws InputError with the nearest names when there is none.
   Model model(std::string_view name) const;
@@ -88,6 +91,7 @@ class Catalog {
   };
   std::vector<std::shared_ptr<const File>> files_;  ///< of the user: what their entries point into
   std::vector<Entry> entries_;
+  std::map<std::string, Price> prices_;  ///< that were set, by device id
 };
 
 /// Reads one catalogue entry (`id: {…}` with its fields) into a spec; problems go to the source.

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "cli/prices.h"
 #include "core/units.h"
 
 namespace kvroof {
@@ -26,7 +27,6 @@ constexpr AxisRule rules[] = {
     {"kv-heads", Level::model, true, [](SetupOptions& o) -> std::string& { return o.model.kv_heads; }},
     {"hardware", Level::device, false, [](SetupOptions& o) -> std::string& { return o.hardware.device; }},
     {"usable-memory", Level::device, false, [](SetupOptions& o) -> std::string& { return o.hardware.usable_memory; }},
-    {"price", Level::device, false, [](SetupOptions& o) -> std::string& { return o.hardware.price; }},
     {"engine", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.layout.engine; }},
     {"weights", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.model.weights; }},
     {"kv-dtype", Level::layout, false, [](SetupOptions& o) -> std::string& { return o.cache.kv_dtype; }},
@@ -141,6 +141,14 @@ SweepAxis override_axis(const std::string& text, std::size_t index) {
   return axis;
 }
 
+/// A price for every device is an axis of its own; one for a device by name goes with the device.
+std::optional<SweepAxis> price_axis(std::string text, std::size_t index) {
+  if (names_device(text)) return std::nullopt;
+  std::erase(text, '$');
+  return SweepAxis{"price", Level::device, false, expanded("--price", text, false),
+                   [index](SetupOptions& o) -> std::string& { return o.hardware.prices[index]; }};
+}
+
 }  // namespace
 
 std::vector<std::string> expanded(const std::string& option, const std::string& text, bool counts) {
@@ -156,9 +164,11 @@ std::vector<SweepAxis> axes_of(const SetupOptions& options, const Catalog& catal
   for (const AxisRule& rule : rules) {
     const std::string& text = rule.place(given);
     if (!text.empty()) axes.push_back({rule.name, rule.level, rule.counts, values_of(rule, text, catalog), rule.place});
-    if (std::string(rule.name) == "hardware")
-      for (std::size_t i = 0; i < given.hardware.overrides.size(); ++i)
-        axes.push_back(override_axis(given.hardware.overrides[i], i));
+    if (std::string(rule.name) != "hardware") continue;
+    for (std::size_t i = 0; i < given.hardware.overrides.size(); ++i)
+      axes.push_back(override_axis(given.hardware.overrides[i], i));
+    for (std::size_t i = 0; i < given.hardware.prices.size(); ++i)
+      if (std::optional<SweepAxis> axis = price_axis(given.hardware.prices[i], i)) axes.push_back(std::move(*axis));
   }
   for (SweepAxis& axis : axes)
     for (const std::string& value : axis.values)
@@ -170,6 +180,7 @@ std::string arguments_of(const SetupOptions& options) {
   SetupOptions given = options;
   std::string text = given.model.model + " " + given.hardware.device;
   for (const std::string& what_if : given.hardware.overrides) text += " --hardware-override " + what_if;
+  for (const std::string& price : given.hardware.prices) text += " --price " + price;
   for (const AxisRule& rule : rules) {
     std::string name = rule.name;
     if (name == "model" || name == "hardware" || rule.place(given).empty()) continue;

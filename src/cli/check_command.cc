@@ -91,7 +91,7 @@ void write_also(const Check& check, const CheckCommand& o, const std::vector<Als
 Catalog other_catalog(const std::string& path) {
   std::error_code error;
   if (!fs::exists(path, error)) throw InputError{"--against: " + path + ": can't be opened\n"};
-  if (!fs::is_directory(path, error)) return catalog_of({{path}});
+  if (!fs::is_directory(path, error)) return catalog_of({{path}, {}});
   Catalog catalog;
   bool any = false;
   for (const auto& [name, built_in] :

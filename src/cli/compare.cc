@@ -29,9 +29,10 @@ struct Side {
   Setup setup;
   Memory memory;
   Step step;
+  std::optional<Load> load;
   std::optional<Serving> serving;
 
-  /// The step asked for; under a load that of the sequences decoding at once.
+  /// The step asked for; under a load that of the sequences decoding at once, at their longest.
   Step decoding() const {
     return serving && serving->stable ? setup.step(std::max<i64>(1, std::llround(serving->decoding))) : step;
   }
@@ -46,8 +47,7 @@ void add_case_options(CommandLine& line, SetupOptions& o) {
   add_shape_options(line, o.model);
   add_what_if_options(line, o.hardware);
   add_price_option(line, o.hardware);
-  add_price_files_option(line, o.hardware);
-  add_workload_options(line, o);
+  add_workload_options(line, o, " (default: 1)");
   add_options(line, o.layout);
   add_options(line, o.cache);
 }
@@ -93,12 +93,24 @@ std::vector<Side> sides_of(const CompareOptions& o, const Catalog& catalog) {
     if (i == 0) first = options;
     try {
       Setup setup = setup_of(options, catalog);
-      Side side{letter, o.cases[i], setup, setup.memory(), setup.step(), {}};
-      if (std::optional<Load> load = load_of(options)) side.serving = setup.serve(*load);
+      Side side{letter, o.cases[i], setup, setup.memory(), setup.step(), load_of(options), {}};
+      if (side.load) side.serving = setup.serve(*side.load);
+      side.step = side.decoding();
       sides.push_back(std::move(side));
     } catch (const InputError& e) { throw InputError{fmt::format("case {}: {}", letter, e.message)}; }
   }
   return sides;
+}
+
+std::string asked_of(const Side& s) {
+  if (!s.load)
+    return fmt::format("{} tokens, batch {}", count(double(s.setup.w.context)), count(double(s.setup.w.batch)));
+  const Load& load = *s.load;
+  std::string arriving =
+      load.rate > 0 ? significant(load.rate) + " requests/s" : count(load.concurrency) + " requests at a time";
+  return fmt::format("{} tokens in, {} out, {}; steps at batch {} and {} tokens", count(double(load.input)),
+                     count(double(load.output)), arriving, count(double(s.step.batch)),
+                     count(double(s.setup.w.context)));
 }
 
 std::string described(const Side& s) {
@@ -106,10 +118,9 @@ std::string described(const Side& s) {
   std::string layout;
   for (auto [name, ranks] : {std::pair("tp", d.tp), std::pair("pp", d.pp), std::pair("dp", d.dp)})
     if (ranks > 1) layout += fmt::format(", {} {}", name, ranks);
-  return fmt::format("{} on {} x {}{}, {} weights, {} KV, engine {}, {} tokens, batch {}", s.setup.model.name,
-                     d.devices(), s.setup.device.name, layout, weight_format_of(s.setup.model, d),
-                     cache_format_of(d.cache), s.setup.engine.id, count(double(s.setup.w.context)),
-                     count(double(s.setup.w.batch)));
+  return fmt::format("{} on {} x {}{}, {} weights, {} KV, engine {}, {}", s.setup.model.name, d.devices(),
+                     s.setup.device.name, layout, weight_format_of(s.setup.model, d), cache_format_of(d.cache),
+                     s.setup.engine.id, asked_of(s));
 }
 
 struct ComparePage {
@@ -122,6 +133,19 @@ struct ComparePage {
   void add_difference(const Side& b, const char* key, const std::string& title, const Difference& d);
 };
 
+/// Counts and bytes are whole.
+Json number_of(const Cell& cell) {
+  double value = cell.measure == Measure::bytes ? std::round(cell.number) : cell.number;
+  bool whole = std::abs(value) < 9e15 && value == std::floor(value);
+  return whole ? Json(i64(value)) : Json(value);
+}
+
+std::string data_of(const Cell& cell) {
+  if (cell.kind != Cell::Kind::number) return std::string(cell.word);
+  if (cell.measure == Measure::flag) return cell.number != 0 ? "true" : "false";
+  return number_of(cell).dump();
+}
+
 void ComparePage::head() {
   doc.json = {{"schema_version", 1}, {"command", "compare"}, {"cases", Json::array()}};
   Facts facts;
@@ -132,7 +156,7 @@ void ComparePage::head() {
       Cell cell = cell_of(m, s.outcome());
       if (cell.kind == Cell::Kind::word) figures[std::string(m.key)] = std::string(cell.word);
       if (cell.kind == Cell::Kind::number && m.measure == Measure::flag) figures[std::string(m.key)] = cell.number != 0;
-      if (cell.kind == Cell::Kind::number && m.measure != Measure::flag) figures[std::string(m.key)] = cell.number;
+      if (cell.kind == Cell::Kind::number && m.measure != Measure::flag) figures[std::string(m.key)] = number_of(cell);
     }
     doc.json["cases"].push_back({{"case", s.letter},
                                  {"arguments", s.text},
@@ -165,7 +189,7 @@ void ComparePage::figures() {
       Cell cell = cell_of(m, s.outcome());
       known |= cell.kind != Cell::Kind::absent;
       row.push_back(printed(cell));
-      data.push_back(cell.kind == Cell::Kind::number ? fmt::format("{}", cell.number) : std::string(cell.word));
+      data.push_back(data_of(cell));
       bool both = cell.kind == Cell::Kind::number && first.kind == Cell::Kind::number && first.number != 0 &&
                   m.measure != Measure::flag;
       if (&s != &sides.front()) row.push_back(both ? ratio(cell.number / first.number) : "");
@@ -207,7 +231,7 @@ void ComparePage::add_difference(const Side& b, const char* key, const std::stri
 void ComparePage::differences(const Side& b) {
   const Side& a = sides.front();
   if (a.memory.fits && b.memory.fits) {
-    Step of_a = a.decoding(), of_b = b.decoding();
+    const Step &of_a = a.step, &of_b = b.step;
     Difference d = difference(explain_step(of_a), explain_step(of_b));
     std::string batch = of_a.batch == of_b.batch ? fmt::format(" at batch {}", of_a.batch)
                                                  : fmt::format(" (batch {}, A's {})", of_b.batch, of_a.batch);
@@ -216,8 +240,15 @@ void ComparePage::differences(const Side& b) {
                                   : fmt::format("Why {}'s step{} is {} {}", b.letter, batch,
                                                 duration({std::abs(d.value())}), d.value() < 0 ? "shorter" : "longer"),
                    d);
+    if (a.serving && b.serving && a.serving->stable && b.serving->stable)
+      doc.blocks.push_back(
+          Paragraph{fmt::format("Beside their steps users wait while prompts are read: {} of A's TPOT, {} of {}'s.",
+                                duration(larger(Seconds{}, a.serving->tpot - of_a.expected)),
+                                duration(larger(Seconds{}, b.serving->tpot - of_b.expected)), b.letter)});
+    // Of one device run by one engine both are wrong in the same direction.
+    bool alike = a.setup.device.id == b.setup.device.id && a.setup.engine.id == b.setup.engine.id;
     bool overlap = of_a.low <= of_b.high && of_b.low <= of_a.high;
-    if (overlap && d.value() != 0)
+    if (overlap && !alike && d.value() != 0)
       doc.blocks.push_back(Paragraph{"The 80 % ranges overlap: which of them is faster is likely, not sure."});
   }
   Difference room = difference(explain_memory(a.setup.model, a.setup.device, a.memory),
@@ -257,6 +288,7 @@ void add_compare(CommandLine& line) {
       "Exit code 0: all fit; 1: one does not; 2: bad input.";
   line.rest = &o->cases;  // one that starts with an option must not be taken for one
   add_case_options(line, o->shared);
+  add_price_files_option(line, o->catalog);
   add_options(line, o->catalog);
   add_options(line, o->output);
   line.run = [o] {

@@ -58,7 +58,7 @@ void add_estimate(CommandLine& line) {
       "  kvroof estimate qwen3-32b l40s --weights awq --usable-memory 40GiB\n\n"
       "Exit code 0: fits; 1: does not fit or can't keep up; 2: bad input.";
   add_options(line, o->setup);
-  add_price_files_option(line, o->setup.hardware);
+  add_price_files_option(line, o->catalog);
   line.option("--explain", &o->explain, "show how each figure follows from its parts");
   add_options(line, o->catalog);
   add_options(line, o->output);

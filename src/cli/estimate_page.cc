@@ -50,6 +50,8 @@ constexpr TokenCost token_costs[] = {
     {"energy", "a token", [](const Device& d) { return "rated " + significant(*d.watts) + " W a device"; }},
 };
 
+bool by_batch(const Step& a, const Step& b) { return a.batch < b.batch; }
+
 void add_cost(Json& point, const Outcome& outcome) {
   for (const TokenCost& c : token_costs)
     if (std::optional<double> value = metric(c.metric).number(outcome)) point[metric(c.metric).key] = *value;
@@ -204,14 +206,14 @@ void EstimatePage::speed() {
 
 /// Of the smallest and the largest batch, where the price and the power are known.
 void EstimatePage::cost() {
+  auto [least, most] = std::minmax_element(points.begin(), points.end(), by_batch);
   Facts facts;
   for (const TokenCost& c : token_costs) {
     auto at = [&](const Step& p) { return metric(c.metric).number({s, memory, &p}); };
-    if (!at(points.front())) continue;
+    if (!at(*least)) continue;
     auto shown = [&](const Step& p) { return measured(*at(p), metric(c.metric).measure); };
-    std::string text =
-        fmt::format("{} {} at batch {}", shown(points.front()), c.of, count(double(points.front().batch)));
-    if (points.size() > 1) text += fmt::format(", {} at {}", shown(points.back()), count(double(points.back().batch)));
+    std::string text = fmt::format("{} {} at batch {}", shown(*least), c.of, count(double(least->batch)));
+    if (least != most) text += fmt::format(", {} at {}", shown(*most), count(double(most->batch)));
     facts.rows.push_back({c.metric, text + "; " + c.rate(s.device)});
   }
   if (!facts.rows.empty()) doc.blocks.push_back(facts);
@@ -221,8 +223,9 @@ void EstimatePage::parts() {
   if (points.empty()) return;
   doc.blocks.push_back(Heading{"Where the expected step goes"});
   Table table{{"<part"}, {}};
-  std::vector<const Step*> shown = {&points.front()};  // the smallest and the largest batch say enough
-  if (points.size() > 1) shown.push_back(&points.back());
+  auto [least, most] = std::minmax_element(points.begin(), points.end(), by_batch);
+  std::vector<const Step*> shown = {&*least};  // the smallest and the largest batch say enough
+  if (least != most) shown.push_back(&*most);
   for (const Step* p : shown) {
     table.columns.push_back("batch " + count(double(p->batch)));
     table.columns.emplace_back("share");

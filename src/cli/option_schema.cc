@@ -59,9 +59,9 @@ constexpr struct {
        return share;
      }},
     {"RATE", [] { return number_or(decimal_pattern() + "(/s)?"); }},
-    {"PRICE",
+    {"[HARDWARE=]PRICE",
      [] {
-       Json price = number_or(std::string("[$]?") + more_than_zero + decimal_pattern() + "(/h)?");
+       Json price = number_or(std::string("([^=]+=)?[$]?") + more_than_zero + decimal_pattern() + "(/h)?");
        price["exclusiveMinimum"] = 0;
        return price;
      }},

@@ -219,12 +219,13 @@ void add_what_if_options(CommandLine& line, HardwareOptions& o) {
 }
 
 void add_price_option(CommandLine& line, HardwareOptions& o) {
-  line.option("--price", &o.price, "of a device for an hour, such as 2.50/h (default: the catalogue's)")
-      .metavar("PRICE");
+  line.option("--price", &o.prices, "a device's, such as 2.50/h or h100-sxm=2.50/h (repeatable)")
+      .metavar("[HARDWARE=]PRICE")
+      .takes_one();
 }
 
-void add_price_files_option(CommandLine& line, HardwareOptions& o) {
-  line.option("--prices", &o.price_files, "a file of prices, a line 'h100-sxm: 2.50/h' each")
+void add_price_files_option(CommandLine& line, CatalogOptions& o) {
+  line.option("--prices", &o.price_files, "a file of prices, a line 'h100-sxm: 2.50/h' each (repeatable)")
       .metavar("FILE")
       .takes_one();
 }
@@ -232,6 +233,7 @@ void add_price_files_option(CommandLine& line, HardwareOptions& o) {
 Catalog catalog_of(const CatalogOptions& options) {
   Catalog catalog = Catalog::built_in();
   for (const std::string& file : options.files) catalog.add_file(file);
+  for (const std::string& file : options.price_files) add_prices(catalog, file);
   return catalog;
 }
 
@@ -340,9 +342,7 @@ Device find_device(const HardwareOptions& o, const Catalog& catalog) {
                          catalog.device(rest.substr(1)).id + " --tp " +
                          o.device.substr(0, o.device.size() - rest.size()));
   Device device = find_device(o.device, catalog);
-  if (o.price_files.empty()) return device;
-  Prices prices = prices_of(o.price_files, {}, catalog);
-  if (auto found = prices.find(device.id); found != prices.end()) device.price = found->second;
+  check_prices(o.prices, device, catalog);
   return device;
 }
 
@@ -351,7 +351,7 @@ Device device_of(const HardwareOptions& o, const Catalog& catalog) { return with
 Device with_what_ifs(const HardwareOptions& o, Device device) {
   if (std::optional<Bytes> usable = bytes_of_option("--usable-memory", o.usable_memory))
     device.memory[0].capacity = *usable;
-  if (!o.price.empty()) device.price = {dollars_per_hour_of("--price", o.price), "--price"};
+  if (std::optional<Price> given = price_given(o.prices, device)) device.price = given;
   for (const std::string& text : o.overrides) apply_override(device, text);
   throw_if_any(problems(device));
   return device;

@@ -28,6 +28,7 @@ struct OutputOptions {
 
 struct CatalogOptions {
   std::vector<std::string> files;
+  std::vector<std::string> price_files;
 };
 
 struct ModelOptions {
@@ -50,8 +51,7 @@ struct HardwareOptions {
   std::string device;
   std::vector<std::string> overrides;
   std::string usable_memory;
-  std::string price;
-  std::vector<std::string> price_files;
+  std::vector<std::string> prices;  ///< `2.50/h` or `h100-sxm=2.50/h`
 };
 
 void add_options(CommandLine& line, OutputOptions& options,
@@ -65,9 +65,9 @@ void add_options(CommandLine& line, HardwareOptions& options);
 /// The what-ifs alone, for commands that name models and devices in their own way.
 void add_shape_options(CommandLine& line, ModelOptions& options);
 void add_what_if_options(CommandLine& line, HardwareOptions& options);
-/// What one device costs, and what devices cost by name.
+/// What devices cost: given one by one, and by files.
 void add_price_option(CommandLine& line, HardwareOptions& options);
-void add_price_files_option(CommandLine& line, HardwareOptions& options);
+void add_price_files_option(CommandLine& line, CatalogOptions& options);
 
 /// The built-in catalogue with the user's files over it.
 Catalog catalog_of(const CatalogOptions& options);
@@ -75,7 +75,7 @@ Catalog catalog_of(const CatalogOptions& options);
 /// A model by name or file, with the what-ifs applied. Throws InputError.
 Model model_of(const ModelOptions& options, const Catalog& catalog);
 Model with_what_ifs(const ModelOptions& options, Model model);
-/// A device by name as it stands in the catalogue, at the price of a file, and with the what-ifs applied.
+/// A device by name as it stands in the catalogue, and with the what-ifs applied.
 Device find_device(const HardwareOptions& options, const Catalog& catalog);
 Device device_of(const HardwareOptions& options, const Catalog& catalog);
 /// Whether the word for a device is a YAML file that describes one (`kvroof measure --save`).

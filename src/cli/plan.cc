@@ -3,14 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
 #include <memory>
-#include <thread>
 
 #include "cli/axes.h"
 #include "cli/commands.h"
 #include "cli/plan_page.h"
+#include "cli/plan_wishes.h"
 #include "cli/prices.h"
+#include "cli/side_by_side.h"
 #include "core/units.h"
 
 namespace kvroof {
@@ -24,7 +24,6 @@ struct PlanOptions {
   CatalogOptions catalog;
   std::string models, users, tpot, ttft, on, have, max_devices, budget, headroom, spare;
   std::string objective, confidence = "p50";
-  std::vector<std::string> price;
 };
 
 std::optional<Seconds> time_of(const std::string& option, const std::string& text) {
@@ -38,7 +37,7 @@ Demand demand_of(const PlanOptions& o) {
   Demand d;
   const SetupOptions& s = o.setup;
   if (!s.context.empty() && (!s.input.empty() || !s.output.empty()))
-    throw InputError{"--context: and --input or --output exclude each other\n  a context asks for decoding alone\n"};
+    throw InputError{"--context: asks for decoding alone, without --input and --output\n"};
   if (!s.context.empty()) d.context = count_of("--context", s.context, 1);
   d.load.input = count_of("--input", s.input, 1024);
   d.load.output = count_of("--output", s.output, 256);
@@ -78,33 +77,47 @@ std::pair<i64, std::string> owned(const std::string& text) {
   return {count_of("--have", text.substr(0, x), 1, 1 << 20), text.substr(x + 1)};
 }
 
+/// Prices by name, none of them of a device that is asked about. A file, or a list of settings, may have more than
+/// that.
+void throw_if_prices_of_others(const PlanOptions& o, const std::vector<Offer>& offers) {
+  const std::string* other = nullptr;
+  for (const std::string& text : o.setup.hardware.prices) {
+    if (std::any_of(offers.begin(), offers.end(), [&](const Offer& f) { return price_given({text}, f.device); }))
+      return;
+    other = &text;
+  }
+  if (other)
+    throw InputError{"--price: " + other->substr(0, other->find('=')) + " is not among the devices of " +
+                     (o.have.empty() ? "--on" : "--have") + "\n"};
+}
+
 std::vector<Offer> offers_of(const PlanOptions& o, const Catalog& catalog) {
   if (!o.have.empty() && (!o.on.empty() || !o.max_devices.empty()))
     throw InputError{"--have: says which devices and how many; leave out --on and --max-devices\n"};
   std::vector<std::pair<i64, std::string>> wanted;
   i64 most = count_of("--max-devices", o.max_devices, usual_most, 1 << 20);
-  for (const std::string& text : pieces_of("--have", o.have)) wanted.push_back(owned(text));
+  for (const std::string& text : pieces_of("--have", o.have)) {
+    auto [count, name] = owned(text);
+    auto same = std::find_if(wanted.begin(), wanted.end(), [&name = name](const auto& w) { return w.second == name; });
+    if (same == wanted.end())
+      wanted.emplace_back(count, name);
+    else
+      same->first += count;
+  }
   std::vector<std::string> names = o.on.empty() || o.on == "all" ? catalog.ids("devices") : pieces_of("--on", o.on);
   if (wanted.empty())
     for (const std::string& name : names) wanted.emplace_back(most, name);
-  Prices prices = prices_of(o.setup.hardware.price_files, o.price, catalog);
   std::vector<Offer> offers;
   for (const auto& [count, name] : wanted) {
     HardwareOptions hardware = o.setup.hardware;
     hardware.device = name;
-    hardware.price_files.clear();  // read once, above
     Offer offer{device_of(hardware, catalog), {}, {}, count};
-    auto priced = prices.find(offer.device.id);
-    offer.own_price = priced != prices.end();
-    if (offer.own_price) offer.device.price = priced->second;
+    offer.own_price = price_given(hardware.prices, offer.device) || catalog.has_price_set(offer.device.id);
     offer.engine = engine_of(o.setup.layout, offer.device, catalog);
     offer.range = catalog.range(offer.device.achievable.basis);
     offers.push_back(std::move(offer));
   }
-  for (const auto& [id, price] : prices_of({}, o.price, catalog))  // a file may price more than is asked about
-    if (std::none_of(offers.begin(), offers.end(), [&id = id](const Offer& f) { return f.device.id == id; }))
-      throw InputError{"--price: " + id + " is not among the devices of " + (o.have.empty() ? "--on" : "--have") +
-                       "\n"};
+  throw_if_prices_of_others(o, offers);
   return offers;
 }
 
@@ -148,27 +161,15 @@ DevicePlan plan_of(const PlanRequest& r, const Model& model, const Offer& offer,
   return found;
 }
 
-/// Devices don't depend on each other, so each thread takes the next one.
 ModelPlan plan_of(const PlanRequest& request, const Model& model) {
-  ModelPlan found{model, std::vector<DevicePlan>(request.offers.size()), {}, {}};
-  std::vector<Choices> choices(request.offers.size(), request.choices);
-  for (std::size_t i = 0; i < request.offers.size(); ++i) {
-    choices[i].max_devices = request.offers[i].most;
-    choices[i].base = deployment_of(request.options.cache, request.options.layout, model, request.offers[i].engine);
-  }
-  std::atomic<std::size_t> next = 0;
-  auto work = [&] {
-    for (std::size_t i = next++; i < request.offers.size(); i = next++) {
-      const Offer& offer = request.offers[i];
-      found.devices[i] = plan_of(request, model, offer, choices[i]);
-      for (FrontPoint& p : found.devices[i].front) p.device = i;
-    }
-  };
-  std::vector<std::thread> others;
-  for (unsigned t = 1; t < std::max(1u, std::thread::hardware_concurrency()); ++t) others.emplace_back(work);
-  work();
-  for (std::thread& t : others) t.join();
+  ModelPlan found{model, std::vector<DevicePlan>(request.offers.size()), {}, {}, {}};
+  side_by_side(request.offers.size(), [&](std::size_t i) {
+    const Offer& offer = request.offers[i];
+    found.devices[i] = plan_of(request, model, offer, choices_of(request, model, offer));
+    for (FrontPoint& p : found.devices[i].front) p.device = i;
+  });
   rank(found, request);
+  if (!can_be_done(request, found)) found.wishes = nearest_wishes(request, found);
   return found;
 }
 
@@ -226,8 +227,8 @@ void add_plan(CommandLine& line) {
       .one_of({"cost", "devices", "throughput", "energy"})
       .metavar("WHAT");
   line.option("--budget", &o->budget, "most to spend, such as 40/h").metavar("PRICE");
-  line.option("--price", &o->price, "a device's price, such as h100-sxm=2.50/h (repeatable)").metavar("HARDWARE=PRICE");
-  add_price_files_option(line, s.hardware);
+  add_price_option(line, s.hardware);
+  add_price_files_option(line, o->catalog);
   line.option("--headroom", &o->headroom, "users or rate to have room for beyond those asked for, such as 20%")
       .metavar("SHARE");
   line.option("--spare", &o->spare, "replicas that may fail").metavar("REPLICAS");

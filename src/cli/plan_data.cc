@@ -27,12 +27,12 @@ Json json_of_choice(const PlanRequest& r, const ModelPlan& p, std::size_t offer)
             {"tpot_high_seconds", s.tpot_high.value}};
   if (r.demand.serves()) j["ttft_seconds"] = s.ttft.value;
   j["tokens_per_second"] = s.tokens_per_second;
+  j["usual_tokens_per_second"] = c.usual.tokens_per_second;
   if (std::optional<double> cost = dollars(r.offers[offer], c)) {
     j["dollars_per_hour"] = *cost;
-    j["dollars_per_million_tokens"] = *cost / 3600 / s.tokens_per_second * 1e6;
+    j["dollars_per_million_tokens"] = *token_cost(r.offers[offer], c);
   }
-  if (r.offers[offer].device.watts)
-    j["joules_per_token"] = *r.offers[offer].device.watts * double(c.devices()) / s.tokens_per_second;
+  if (std::optional<double> energy = token_energy(r.offers[offer], c)) j["joules_per_token"] = *energy;
   j["basis"] = name_of(s.basis);
   j["command"] = command_of(r, p, offer);
   return j;
@@ -76,7 +76,7 @@ Json data_of(const PlanRequest& r, const ModelPlan& p) {
   for (std::size_t i : p.unpriced) json["unpriced"].push_back(json_of_choice(r, p, i));
   json["front"] = json_of_front(r, p);
   json["misses"] = json_of_misses(r, p);
-  json["nearest"] = nearest_wishes(r, p);
+  json["nearest"] = p.wishes;
   return json;
 }
 

@@ -14,11 +14,6 @@ namespace {
 
 constexpr std::size_t rows_shown = 10;  // of a table in text; data holds all
 
-std::string layout_words(const Deployment& d, i64 spare) {
-  std::string one = fmt::format("tp {}{}", d.tp, d.pp > 1 ? fmt::format(" pp {}", d.pp) : "");
-  return spare > 0 ? fmt::format("{}+{} x {}", d.dp, spare, one) : d.dp > 1 ? fmt::format("{} x {}", d.dp, one) : one;
-}
-
 std::string format_words(const Model& m, const Deployment& d) {
   return weight_format_of(m, d) + " / " + cache_format_of(d.cache);
 }
@@ -83,6 +78,10 @@ void PlanPage::head() {
                                                   r.demand.has_rate() ? "requests/s" : "users", r.demand.spare,
                                                   r.demand.spare == 1 ? "" : "s")});
   facts.rows.push_back({"wanted", objective_words(r.objective)});
+  if (p.model.max_context && r.demand.tokens() > *p.model.max_context)
+    facts.rows.push_back(
+        {"beware", fmt::format("{} tokens are more than the {} that {} was made for", count(double(r.demand.tokens())),
+                               count(double(*p.model.max_context)), p.model.id)});
   doc.blocks.push_back(facts);
 }
 
@@ -115,6 +114,8 @@ void PlanPage::reasons_for_it(Notes& notes) const {
   if (const std::optional<Price>& price = r.offers[first].device.price)
     notes.lines.push_back(fmt::format("its price: {}/h a device{}", money(price->dollars_per_hour),
                                       price->source.empty() ? "" : ", " + price->source));
+  for (const std::string& note : r.offers[first].device.notes)
+    if (note.starts_with("price") && !r.offers[first].own_price) notes.lines.push_back(note);
 }
 
 void PlanPage::chosen() {
@@ -132,8 +133,15 @@ void PlanPage::chosen() {
                                      duration(c.serving.tpot_low), duration(c.serving.tpot_high))}};
   if (r.demand.serves()) facts.rows.push_back({"TTFT", duration(c.serving.ttft)});
   facts.rows.push_back({"throughput", speed_of(c.serving.tokens_per_second)});
-  if (cost)
-    facts.rows.push_back({"cost", money(*cost / 3600 / c.serving.tokens_per_second * 1e6) + " a million tokens"});
+  bool differs = r.demand.headroom > 0 || r.demand.spare > 0;
+  if (differs)
+    facts.rows.push_back(
+        {"usually", fmt::format("{}: the {} asked for, all replicas up", speed_of(c.usual.tokens_per_second),
+                                r.demand.has_rate() ? "rate" : "users")});
+  std::string when = differs ? ", usually" : "";
+  if (cost) facts.rows.push_back({"cost", money(*token_cost(offer, c)) + " a million tokens" + when});
+  if (std::optional<double> energy = token_energy(offer, c))
+    facts.rows.push_back({"energy", measured(*energy, Measure::joules) + " a token" + when});
   doc.blocks.push_back(facts);
   Notes notes;
   reasons_for_it(notes);
@@ -146,12 +154,14 @@ void PlanPage::table_of(const std::string& title, const std::vector<std::size_t>
   doc.blocks.push_back(Heading{title});
   bool formats = chooses_formats(r);
   Table table{{"~device", "count", "<layout"}, {}};
-  if (formats) table.columns.emplace_back("<weights / KV");
+  if (formats) table.columns.emplace_back("<weights/KV");
   table.columns.emplace_back(r.demand.pessimistic ? "TPOT p90" : "TPOT");
   if (r.demand.serves()) table.columns.emplace_back(r.demand.pessimistic ? "TTFT p90" : "TTFT");
   if (priced) table.columns.emplace_back("$/h");
+  if (r.objective == Objective::throughput) table.columns.emplace_back("tokens/s");
+  if (r.objective == Objective::energy) table.columns.emplace_back("J a token");
   bool compares = r.objective == Objective::cost && !p.ranking.empty();
-  if (compares) table.columns.emplace_back("wins below");
+  if (compares) table.columns.emplace_back("wins at");
   for (std::size_t i : offers) {
     if (table.rows.size() == rows_shown) break;
     const Choice& c = choice(i);
@@ -163,12 +173,20 @@ void PlanPage::table_of(const std::string& title, const std::vector<std::size_t>
       std::optional<double> cost = dollars(r.offers[i], c);
       row.push_back(cost ? fmt::format("{:.2f}", *cost) : "-");
     }
+    if (r.objective == Objective::throughput) row.push_back(count(std::round(c.serving.tokens_per_second)));
+    if (r.objective == Objective::energy) {
+      std::optional<double> energy = token_energy(r.offers[i], c);
+      row.push_back(energy ? significant(*energy, 3) : "-");
+    }
     if (compares) row.push_back(break_even(i));
     table.rows.push_back(std::move(row));
   }
   doc.blocks.push_back(table);
   if (offers.size() > rows_shown)
     doc.blocks.push_back(Paragraph{fmt::format("and {} more: --format csv", offers.size() - rows_shown)});
+  if (r.objective == Objective::cost && p.ranking.empty())
+    doc.blocks.push_back(Paragraph{"None of these has a known price, so none is chosen; --price " +
+                                   r.offers[offers[0]].device.id + "=2.50/h gives one."});
 }
 
 void PlanPage::front() {
@@ -176,7 +194,7 @@ void PlanPage::front() {
   if (points.empty()) return;
   doc.blocks.push_back(Heading{"What a user's speed costs: the front over all devices and layouts"});
   Table table{{"per user", "per device", "users a replica", "~device", "<layout"}, {}};
-  if (chooses_formats(r)) table.columns.emplace_back("<weights / KV");
+  if (chooses_formats(r)) table.columns.emplace_back("<weights/KV");
   std::size_t shown = std::min(points.size(), rows_shown);
   for (std::size_t i = 0; i < shown; ++i) {
     const FrontPoint& f = points[shown == 1 ? 0 : i * (points.size() - 1) / (shown - 1)];
@@ -200,11 +218,15 @@ void PlanPage::misses() {
 }
 
 void PlanPage::nearest_wish() {
-  std::vector<std::string> wishes = nearest_wishes(r, p);
-  if (wishes.empty()) return;
-  doc.blocks.push_back(Heading{p.unpriced.empty() ? "It can't be done. What could be"
-                                                  : "Nothing whose price is known can do it. What could be"});
-  doc.blocks.push_back(Notes{wishes});
+  if (can_be_done(r, p)) return;
+  bool unpriced = !p.unpriced.empty();
+  if (!p.wishes.empty()) {
+    doc.blocks.push_back(Heading{unpriced ? "Nothing whose price is known can do it. What could be, all else as asked"
+                                          : "It can't be done. What could be, all else as asked"});
+    doc.blocks.push_back(Notes{p.wishes});
+  } else {
+    doc.blocks.push_back(Heading{unpriced ? "The price of what could do it is not known" : "It can't be done"});
+  }
 }
 
 void PlanPage::commands() {
@@ -214,6 +236,8 @@ void PlanPage::commands() {
       notes.lines.push_back("$ " + command_of(r, p, (*offers)[i]));
   if (notes.lines.empty()) return;
   doc.blocks.push_back(Heading{"The estimate behind each row"});
+  if (r.demand.headroom > 0 || r.demand.spare > 0)
+    doc.blocks.push_back(Paragraph{"With the headroom in use and the spare replicas down, as the times above."});
   doc.blocks.push_back(notes);
 }
 
@@ -230,9 +254,14 @@ std::string together(const PlanRequest& r, const std::vector<ModelPlan>& plans) 
     total = cost && total ? std::optional(*total + *cost) : std::nullopt;
   }
   std::string text, over;
+  bool all = std::all_of(plans.begin(), plans.end(), [&](const ModelPlan& p) { return can_be_done(r, p); });
   for (std::size_t i = 0; i < taken.size(); ++i) {
     if (taken[i] == 0) continue;
-    text += fmt::format("{}{} x {}", text.empty() ? "All at once: " : ", ", taken[i], r.offers[i].device.id);
+    text += fmt::format("{}{} x {}",
+                        !text.empty() ? ", "
+                        : all         ? "All at once: "
+                                      : "Those that can be served, at once: ",
+                        taken[i], r.offers[i].device.id);
     if (r.owned && taken[i] > r.offers[i].most)
       over = fmt::format("; there are {} of {}", r.offers[i].most, r.offers[i].device.id);
   }
@@ -246,7 +275,7 @@ std::string together(const PlanRequest& r, const std::vector<ModelPlan>& plans) 
 void summary(const PlanRequest& r, const std::vector<ModelPlan>& plans, Document& doc) {
   doc.blocks.push_back(Heading{"For " + demand_words(r.demand)});
   doc.blocks.push_back(Facts{{{"limits", limit_words(r.demand)}, {"wanted", objective_words(r.objective)}}});
-  Table table{{"~model", "~device", "count", "<layout", "<weights / KV", "TPOT", "$/h"}, {}};
+  Table table{{"~model", "~device", "count", "<layout", "<weights/KV", "TPOT", "$/h"}, {}};
   Notes reasons;
   for (const ModelPlan& p : plans) {
     const std::vector<std::size_t>& able = p.ranking.empty() ? p.unpriced : p.ranking;
@@ -278,6 +307,11 @@ void summary(const PlanRequest& r, const std::vector<ModelPlan>& plans, Document
 
 }  // namespace
 
+std::string layout_words(const Deployment& d, i64 spare) {
+  std::string one = fmt::format("tp {}{}", d.tp, d.pp > 1 ? fmt::format(" pp {}", d.pp) : "");
+  return spare > 0 ? fmt::format("{}+{} x {}", d.dp, spare, one) : d.dp > 1 ? fmt::format("{} x {}", d.dp, one) : one;
+}
+
 std::string reason(const Miss& m) {
   std::string at = layout_words(m.d, 0);
   switch (m.obstacle) {
@@ -291,27 +325,6 @@ std::string reason(const Miss& m) {
     case Obstacle::budget: return fmt::format("costs {}/h of at most {}/h", money(m.best), money(m.limit));
     default: return m.why;
   }
-}
-
-std::vector<std::string> nearest_wishes(const PlanRequest& r, const ModelPlan& p) {
-  std::vector<std::string> wishes;
-  if (can_be_done(r, p)) return wishes;
-  Obstacle last = Obstacle::none;
-  for (std::size_t i : failing(r, p)) {
-    const Miss& m = p.devices[i].miss;
-    if (m.obstacle == last) continue;
-    last = m.obstacle;
-    std::string device = r.offers[i].device.id, at = layout_words(m.d, 0);
-    if (m.obstacle == Obstacle::budget) wishes.push_back(fmt::format("{}/h on {}", money(m.best), device));
-    if (m.obstacle == Obstacle::devices)
-      wishes.push_back(fmt::format("{} devices of {}, as {}", count(m.best), device, at));
-    if (m.obstacle == Obstacle::tpot || m.obstacle == Obstacle::ttft)
-      wishes.push_back(fmt::format("{} {} for one user on {}, at {}", m.obstacle == Obstacle::tpot ? "TPOT" : "TTFT",
-                                   duration({m.best}), device, at));
-    if (m.obstacle == Obstacle::memory)
-      wishes.push_back(fmt::format("{} more on each {}, at {}", size({m.best}), device, at));
-  }
-  return wishes;
 }
 
 Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans) {

@@ -14,8 +14,8 @@ Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans
 
 /// `TPOT 41 ms at best, at tp 8`: the first thing in the way and how far off it is.
 std::string reason(const Miss& miss);
-/// The smallest changes of the wish that something could meet: of each obstacle the nearest device.
-std::vector<std::string> nearest_wishes(const PlanRequest& request, const ModelPlan& plan);
+/// `2 x tp 8`, with spare replicas `2+1 x tp 8`.
+std::string layout_words(const Deployment& d, i64 spare);
 
 /// JSON and CSV of the same, all of it (plan_data.cc).
 Json data_of(const PlanRequest& request, const ModelPlan& plan);

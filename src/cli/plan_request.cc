@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "cli/axes.h"
 
@@ -11,6 +12,23 @@ namespace kvroof {
 
 std::optional<double> dollars(const Offer& offer, const Choice& c) {
   return offer.device.price ? std::optional(offer.device.price->dollars_per_hour * double(c.devices())) : std::nullopt;
+}
+
+std::optional<double> token_cost(const Offer& offer, const Choice& c) {
+  std::optional<double> hour = dollars(offer, c);
+  return hour ? std::optional(*hour / 3600 / c.usual.tokens_per_second * 1e6) : std::nullopt;
+}
+
+std::optional<double> token_energy(const Offer& offer, const Choice& c) {
+  const std::optional<double>& watts = offer.device.watts;
+  return watts ? std::optional(*watts * double(c.devices()) / c.usual.tokens_per_second) : std::nullopt;
+}
+
+Choices choices_of(const PlanRequest& r, const Model& model, const Offer& offer) {
+  Choices choices = r.choices;
+  choices.max_devices = offer.most;
+  choices.base = deployment_of(r.options.cache, r.options.layout, model, offer.engine);
+  return choices;
 }
 
 double score(const PlanRequest& r, const Offer& offer, const Choice& c) {
@@ -36,7 +54,8 @@ void rank(ModelPlan& plan, const PlanRequest& r) {
   }
   auto by = [&](auto key) { return [&, key](std::size_t a, std::size_t b) { return key(a) < key(b); }; };
   auto devices = [&](std::size_t i) {
-    return std::pair(plan.devices[i].best->devices(), plan.devices[i].best->serving.tpot);
+    const Choice& c = *plan.devices[i].best;
+    return std::tuple(dollars(r.offers[i], c).value_or(INFINITY), c.devices(), c.serving.tpot);
   };
   auto scores = [&](std::size_t i) { return std::pair(score(r, r.offers[i], *plan.devices[i].best), devices(i)); };
   std::stable_sort(plan.ranking.begin(), plan.ranking.end(), by(scores));
@@ -70,7 +89,8 @@ SetupOptions options_of(const PlanRequest& r, const Model& model, const Offer& o
   SetupOptions o = r.options;
   o.model.model = model.id;
   o.hardware.device = offer.device.id;
-  if (offer.own_price) o.hardware.price = fmt::format("{}/h", offer.device.price->dollars_per_hour);
+  o.hardware.prices.clear();
+  if (offer.own_price) o.hardware.prices = {fmt::format("{}/h", offer.device.price->dollars_per_hour)};
   if (c.d.tp > 1) o.layout.tp = std::to_string(c.d.tp);
   if (c.d.pp > 1) o.layout.pp = std::to_string(c.d.pp);
   if (c.d.dp > 1) o.layout.dp = std::to_string(c.d.dp);

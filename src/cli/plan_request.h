@@ -25,6 +25,7 @@ struct ModelPlan {
   std::vector<DevicePlan> devices;    ///< one for each offer
   std::vector<std::size_t> ranking;   ///< offers that can do it, best first
   std::vector<std::size_t> unpriced;  ///< those that can but have no price where cost decides
+  std::vector<std::string> wishes;    ///< where it can't be done: what could be
 };
 
 struct PlanRequest {
@@ -39,6 +40,9 @@ struct PlanRequest {
 /// Whether it can be done, as far as is known: a budget needs a price.
 bool can_be_done(const PlanRequest& request, const ModelPlan& plan);
 
+/// What a model's layouts on an offer are chosen from.
+Choices choices_of(const PlanRequest& request, const Model& model, const Offer& offer);
+
 /// Orders the offers by the objective.
 void rank(ModelPlan& plan, const PlanRequest& request);
 
@@ -51,6 +55,9 @@ std::optional<double> dollars(const Offer& offer, const Choice& choice);
 double score(const PlanRequest& request, const Offer& offer, const Choice& choice);
 /// The price of one device at which an offer would cost what the best one does.
 std::optional<double> wins_below(const PlanRequest& request, const ModelPlan& plan, std::size_t offer);
+/// Of a million tokens and of a token in the usual state, where price and power are known.
+std::optional<double> token_cost(const Offer& offer, const Choice& choice);
+std::optional<double> token_energy(const Offer& offer, const Choice& choice);
 /// The offers that can't, the nearest first.
 std::vector<std::size_t> failing(const PlanRequest& request, const ModelPlan& plan);
 /// The front over all offers.

@@ -1,17 +1,17 @@
 #include "cli/prices.h"
 
-#include <fstream>
-#include <iterator>
-
+#include "catalog/text_file.h"
 #include "core/units.h"
 
 namespace kvroof {
 namespace {
 
-void add_file(Prices& prices, const std::string& path, const Catalog& catalog) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw InputError{path + ": can't be opened\n"};
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+constexpr double most_dollars_per_hour = 1e9;
+
+}  // namespace
+
+void add_prices(Catalog& catalog, const std::string& path) {
+  std::string text = read_text_file(path, "a file of prices");
   Source source(path, text);
   YAML::Node document = load_yaml(source, text);
   if (!document.IsMap()) throw InputError{path + ": expected lines such as 'h100-sxm: 2.50/h'\n"};
@@ -23,35 +23,40 @@ void add_file(Prices& prices, const std::string& path, const Catalog& catalog) {
       source.problem(entry.second.Mark(), "expected a price such as 2.50/h");
     else
       try {
-        prices[catalog.device(name).id] = {dollars_per_hour_of(name, entry.second.Scalar()), path};
+        catalog.set_price(name, {dollars_per_hour_of(name, entry.second.Scalar()), path});
       } catch (const InputError& e) { source.problem(entry.second.Mark(), e.message.substr(0, e.message.find('\n'))); }
   }
   source.throw_if_any();
 }
 
-}  // namespace
-
 double dollars_per_hour_of(const std::string& where, const std::string& text) {
   std::string_view rest, number = text;
   if (number.starts_with("$")) number.remove_prefix(1);
   std::optional<double> dollars = parse_decimal(number, &rest);
-  if (!dollars || !(rest.empty() || rest == "/h") || *dollars <= 0)
+  if (!dollars || !(rest.empty() || rest == "/h") || !(*dollars > 0 && *dollars <= most_dollars_per_hour))
     throw InputError{where + ": '" + text + "' is not a price such as 2.50/h\n"};
   return *dollars;
 }
 
-Prices prices_of(const std::vector<std::string>& files, const std::vector<std::string>& single,
-                 const Catalog& catalog) {
-  Prices prices;
-  for (const std::string& file : files) add_file(prices, file, catalog);
-  for (const std::string& text : single) {
-    std::size_t equals = text.find('=');
-    if (equals == std::string::npos)
-      throw InputError{"--price: '" + text + "' is not DEVICE=PRICE such as h100-sxm=2.50/h\n"};
-    std::string id = catalog.device(text.substr(0, equals)).id;
-    prices[id] = {dollars_per_hour_of("--price " + id, text.substr(equals + 1)), "--price"};
+bool names_device(const std::string& text) { return text.find('=') != std::string::npos; }
+
+void check_prices(const std::vector<std::string>& texts, const Device& device, const Catalog& catalog) {
+  for (const std::string& text : texts)
+    if (std::string name = text.substr(0, text.find('=')); names_device(text) && name != device.id)
+      catalog.device(name);
+}
+
+std::optional<Price> price_given(const std::vector<std::string>& texts, const Device& device) {
+  const Catalog& known = Catalog::built_in();
+  std::optional<Price> given;
+  for (const std::string& text : texts) {
+    std::size_t begin = names_device(text) ? text.find('=') + 1 : 0;
+    std::string name = text.substr(0, begin > 0 ? begin - 1 : 0);
+    double dollars = dollars_per_hour_of(begin > 0 ? "--price " + name : "--price", text.substr(begin));
+    bool alias = name != device.id && known.has("devices", name) && known.device(name).id == device.id;
+    if (begin == 0 || name == device.id || alias) given = {dollars, "--price"};
   }
-  return prices;
+  return given;
 }
 
 }  // namespace kvroof

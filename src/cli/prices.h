@@ -1,7 +1,6 @@
-// What a device costs an hour: the catalogue's price, a file of prices over it, single ones over both.
+// What a device costs an hour: the catalogue's price, a file of prices over it, the command line's over both.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -9,12 +8,20 @@
 
 namespace kvroof {
 
-using Prices = std::map<std::string, Price>;  ///< by device id
-
 /// `2.50/h`, `$2.50`, `2.5`. Throws InputError naming `where`.
 double dollars_per_hour_of(const std::string& where, const std::string& text);
 
-/// `--prices` files (YAML: `h100-sxm: 2.50/h`), then `--price DEVICE=2.50/h`.
-Prices prices_of(const std::vector<std::string>& files, const std::vector<std::string>& single, const Catalog& catalog);
+/// A `--prices` file (YAML: `h100-sxm: 2.50/h`). Throws InputError.
+void add_prices(Catalog& catalog, const std::string& path);
+
+/// The last of the `--price` texts that is about the device: `2.50/h` is about any, `h100-sxm=2.50/h` about one. Throws
+/// InputError where one is no price.
+std::optional<Price> price_given(const std::vector<std::string>& texts, const Device& device);
+
+/// Throws InputError where a text names a device that is neither this one nor in the catalogue.
+void check_prices(const std::vector<std::string>& texts, const Device& device, const Catalog& catalog);
+
+/// Whether a `--price` text names its device.
+bool names_device(const std::string& text);
 
 }  // namespace kvroof

@@ -92,6 +92,14 @@ std::string at_origin(const std::string& message, const Origins& origins) {
   return message;
 }
 
+/// CLI11's words for an option given again say nothing of options.
+std::string words_of(const CLI::ParseError& e) {
+  constexpr std::string_view again = "At Most 1 required but received ";
+  std::string text = e.what();
+  std::size_t at = text.find(again);
+  return at == text.npos ? text : text.substr(0, at) + "is given " + text.substr(at + again.size()) + " times";
+}
+
 }  // namespace
 
 int run_program(const std::vector<std::string>& given, bool with_settings) {
@@ -135,7 +143,7 @@ int run_program(const std::vector<std::string>& given, bool with_settings) {
     return 2;
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
-    std::cerr << "kvroof: " << e.what() << "\n  --help shows what is expected\n";
+    std::cerr << "kvroof: " << words_of(e) << "\n  --help shows what is expected\n";
     return 2;
   } catch (const InputError& e) {
     std::cerr << "kvroof: " << at_origin(e.message, origins);

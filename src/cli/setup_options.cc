@@ -17,10 +17,9 @@ void add_options(CommandLine& line, SetupOptions& o) {
   add_options(line, o.cache);
 }
 
-void add_workload_options(CommandLine& line, SetupOptions& o) {
+void add_workload_options(CommandLine& line, SetupOptions& o, const std::string& batch) {
   line.option("--context", &o.context, "cached tokens of one sequence (default 4096; k = 1024)").metavar("TOKENS");
-  line.option("--batch", &o.batch, "sequences decoded together, or a list (default: 1 and as many as fit)")
-      .metavar("N[,...]");
+  line.option("--batch", &o.batch, "sequences decoded together" + batch).metavar("N[,...]");
   line.option("--input", &o.input, "serving: prompt tokens of a request (default 1024)").metavar("TOKENS");
   line.option("--output", &o.output, "serving: generated tokens of a request (default 256)").metavar("TOKENS");
   line.option("--concurrency", &o.concurrency, "serving: requests in the system at all times (default 1)").metavar("N");
@@ -105,6 +104,12 @@ double anchor_of(const std::string& text, const Setup& s) {
 
 }  // namespace
 
+void throw_if_too_short(const Workload& w, const Load& load) {
+  if (w.context < load.input + load.output)
+    throw InputError{"--context: " + std::to_string(w.context) + " tokens can't hold a request of " +
+                     std::to_string(load.input + load.output) + " (--input and --output)\n"};
+}
+
 Basis basis_of(const SetupOptions& o, const Device& device) {
   return o.observed.empty() ? device.achievable.basis : Basis::observed;
 }
@@ -116,9 +121,7 @@ Setup setup_of(const SetupOptions& o, const Specs& specs) {
           specs.engine,
           specs.range,
           workload_of(o)};
-  if (std::optional<Load> load = load_of(o); load && s.w.context < load->input + load->output)
-    throw InputError{"--context: " + std::to_string(s.w.context) + " tokens can't hold a request of " +
-                     std::to_string(load->input + load->output) + " (--input and --output)\n"};
+  if (std::optional<Load> load = load_of(o)) throw_if_too_short(s.w, *load);
   s.d = deployment_of(o, s.model, s.engine);
   s.draft = draft_of(o, specs.draft);
   throw_if_any(s.problems());

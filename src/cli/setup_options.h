@@ -37,8 +37,9 @@ struct Specs {
 
 /// All of them: what `estimate` takes, and a scenario of `check`.
 void add_options(CommandLine& line, SetupOptions& options);
-/// Context, batch and serving load.
-void add_workload_options(CommandLine& line, SetupOptions& options);
+/// Context, batch and serving load; `batch` is what --help adds on it.
+void add_workload_options(CommandLine& line, SetupOptions& options,
+                          const std::string& batch = ", or a list (default: 1 and as many as fit)");
 
 /// What refines one estimate: a draft model, and a measurement of the user's own.
 void add_refinement_options(CommandLine& line, SetupOptions& options);
@@ -53,6 +54,9 @@ std::vector<i64> batches_of(const SetupOptions& options);
 Deployment deployment_of(const SetupOptions& options, const Model& model, const Engine& engine);
 /// The largest batch, at the context asked for or the one that the load fills.
 Workload workload_of(const SetupOptions& options);
+
+/// Throws InputError where the context can't hold a request of the load.
+void throw_if_too_short(const Workload& workload, const Load& load);
 
 /// What the times of these options rest on: the device's constants, or the user's own point.
 Basis basis_of(const SetupOptions& options, const Device& device);

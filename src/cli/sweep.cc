@@ -182,12 +182,13 @@ std::vector<const Metric*> metrics_of(const SweepOptions& o) {
                                                             : "fits,expected,low,high,throughput");
 }
 
-/// Whether a column or a limit is a metric of that kind.
-bool mentions(const Sheet& sheet, bool Metric::*kind) {
-  bool found = false;
-  for (const Metric* m : sheet.metrics) found |= m->*kind;
-  for (const Limit& l : sheet.limits) found |= l.metric->*kind;
-  return found;
+/// The first column or limit that is a metric of that kind.
+const Metric* mentioned(const Sheet& sheet, bool Metric::*kind) {
+  for (const Metric* m : sheet.metrics)
+    if (m->*kind) return m;
+  for (const Limit& l : sheet.limits)
+    if (l.metric->*kind) return l.metric;
+  return nullptr;
 }
 
 /// Columns: the axes that vary (and in data the model and device in any case), then the metrics.
@@ -196,11 +197,12 @@ Sheet sheet_of(const SweepOptions& o, const Catalog& catalog) {
   s.metrics = metrics_of(o);
   for (const std::string& text : o.least) s.limits.push_back(limit_of("--min", text, false));
   for (const std::string& text : o.most) s.limits.push_back(limit_of("--max", text, true));
-  if (mentions(s, &Metric::needs_load) && !o.setup.asks_to_serve())
-    throw InputError{"--metrics: some need a load; say --input, --output and --concurrency or --rate\n"};
+  const Metric* loaded = mentioned(s, &Metric::needs_load);
+  if (loaded && !o.setup.asks_to_serve())
+    throw InputError{std::string(loaded->name) + ": needs a load; say --input, --output and --concurrency or --rate\n"};
   s.specs = specs_of(axes_of(o.setup, catalog), o.setup, catalog);
   s.specs.serves = o.setup.asks_to_serve();
-  s.specs.tells_rank = mentions(s, &Metric::of_rank);
+  s.specs.tells_rank = mentioned(s, &Metric::of_rank);
   OutputFormat format = format_named(o.output);
   bool data = format == OutputFormat::csv || format == OutputFormat::json;
   std::vector<RowColumn> columns;
@@ -283,12 +285,12 @@ void add_sweep(CommandLine& line) {
   line.option("--max", &o->most, "leave out rows above METRIC=VALUE (repeatable)").metavar("METRIC=VALUE");
   line.option("--threads", &o->threads, "threads; the output is the same (default: all cores)").metavar("N");
   add_shape_options(line, o->setup.model);
-  add_workload_options(line, o->setup);
+  add_workload_options(line, o->setup, " (default: 1)");
   add_what_if_options(line, o->setup.hardware);
   add_price_option(line, o->setup.hardware);
-  add_price_files_option(line, o->setup.hardware);
   add_options(line, o->setup.layout);
   add_options(line, o->setup.cache);
+  add_price_files_option(line, o->catalog);
   add_options(line, o->catalog);
   add_options(line, o->output);
   line.run = [o] { return run(*o); };

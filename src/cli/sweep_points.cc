@@ -63,7 +63,7 @@ SweepSpecs specs_of(std::vector<SweepAxis> axes, const SetupOptions& options, co
   const SweepAxis* batches = axis_named(s.axes, "batch");
   if (!batches) s.batches = {1};
   if (batches)
-    for (const std::string& value : batches->values) s.batches.push_back(count_of("--batch", value, 1));
+    for (const std::string& value : batches->values) s.batches.push_back(count_of("--batch", value, 1, i64(1) << 32));
   return s;
 }
 
@@ -165,6 +165,7 @@ void SweepWalker::prepare(Level from) {
       laid_out_ = true;
     }
     set_workload(from);
+    if (load_) throw_if_too_short(setup_.w, *load_);
     if (refused(problems(setup_.model, setup_.d, setup_.w))) return;
     memory_ = ranks_->fit(setup_.w);
     decoder_->set_workload(setup_.w);

@@ -81,7 +81,7 @@ void Search::miss(Obstacle obstacle, double best, double limit, const Deployment
 void Search::try_layout(const Deployment& d) {
   Replica replica(model, device, d, engine, range, demand);
   if (replica.capacity() == 0) return miss(Obstacle::memory, replica.shortfall().value, 0, d);
-  add_front(replica, d);
+  if (choices.front) add_front(replica, d);
   i64 needed = fewest(replica, demand);
   if (needed > most_replicas) return too_slow(replica, d);
   try_replicas(replica, d, needed);
@@ -97,7 +97,7 @@ void Search::too_slow(Replica& replica, const Deployment& d) {
 
 /// More replicas than needed only where tokens a second are what is wanted.
 void Search::try_replicas(Replica& replica, const Deployment& d, i64 needed) {
-  Choice c{d, demand.spare, replica.capacity(), {}};
+  Choice c{d, demand.spare, replica.capacity()};
   c.d.dp = needed;
   if (c.devices() > choices.max_devices)
     return miss(Obstacle::devices, double(c.devices()), double(choices.max_devices), c.d);
@@ -109,7 +109,12 @@ void Search::try_replicas(Replica& replica, const Deployment& d, i64 needed) {
     more.serving = replica.at(demand.amount(), more.d.dp);
     if (better(more, c, objective)) c = more;
   }
-  if (!found.best || better(c, *found.best, objective)) found.best = c;
+  if (found.best && !better(c, *found.best, objective)) return;
+  c.usual = c.serving;
+  i64 up = c.d.dp + c.spare;
+  if (!demand.has_rate()) up = std::clamp<i64>(i64(demand.asked()), 1, up);  // a replica without users is no help
+  if (demand.spare > 0 || demand.headroom > 0) c.usual = replica.at(demand.asked(), up);
+  found.best = c;
 }
 
 void Search::add_front(Replica& replica, const Deployment& d) {
@@ -245,9 +250,9 @@ std::vector<Problem> problems(const Demand& demand, const Choices& choices) {
   if (demand.serves() && demand.load.shared_prefix > demand.load.input)
     for (const Problem& p : problems(demand.load)) found.push_back(p);
   if (demand.load.concurrency <= 0 && demand.load.rate <= 0)
-    found.push_back({"--users", "or --rate is needed", "such as --users 200 or --rate 4/s"});
+    found.push_back({"--users", "is needed, or --rate", "such as --users 200 or --rate 4/s"});
   if (demand.load.concurrency > 0 && demand.has_rate())
-    found.push_back({"--rate", "and --users exclude each other", ""});
+    found.push_back({"--rate", "is another way to say --users; give one", ""});
   if (choices.max_devices < 1 + demand.spare)
     found.push_back({"--max-devices",
                      std::to_string(choices.max_devices) + " can't hold " + std::to_string(demand.spare) +

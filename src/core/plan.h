@@ -26,6 +26,7 @@ struct Demand {
   bool has_rate() const { return load.rate > 0; }
   /// Users or requests a second, headroom included: whole users.
   double amount() const;
+  double asked() const { return has_rate() ? load.rate : load.concurrency; }  ///< without it
   i64 tokens() const { return serves() ? load.input + load.output : context; }
 };
 
@@ -35,6 +36,7 @@ struct Choices {
   std::vector<std::optional<Format>> kv = {std::nullopt};       ///< nullopt: as in `base`
   std::vector<i64> tp, pp;                                      ///< empty: powers of two
   i64 max_devices = 64;
+  bool front = true;  ///< the front is wanted too
   Deployment base;
 };
 
@@ -45,7 +47,8 @@ struct Choice {
   Deployment d;  ///< dp: replicas that carry the load
   i64 spare = 0;
   i64 capacity = 0;  ///< sequences a replica admits
-  Serving serving;
+  Serving serving = {};
+  Serving usual = {};  ///< with all replicas up and the load as asked for
   i64 devices() const { return (d.dp + spare) * d.tp * d.pp; }
 };
 
