@@ -6,6 +6,7 @@
 
 #include "catalog/catalog.h"
 #include "core/cache_type.h"
+#include "core/memory.h"
 
 namespace kvroof {
 namespace {
@@ -391,6 +392,40 @@ TEST_CASE("TensorRT-LLM's blocks by hand") {
   CHECK(shared.blocks_per_sequence == 22);
   CHECK(shared.max_sequences == 45);  // 990 / 22
   CHECK(shared.concurrency == Approx(45));
+}
+
+TEST_CASE("layouts without groups of layers pad none, and count tokens one by one") {
+  for (const char* id : {"ideal", "sglang"}) {
+    Allocation a = allocate(model("llama-3.1-8b"), {}, {1000, 1, 0}, engine(id), 0, {GiB});
+    CAPTURE(id);
+    REQUIRE(a.groups.size() == 1);
+    CHECK(a.groups[0].padding == 0);
+    CHECK(a.groups[0].block_tokens == 1);
+  }
+  CHECK(allocate(model("llama-3.1-8b"), {}, {1000, 1, 0}, engine("llamacpp"), 0, {GiB})
+            .groups.at(0)
+            .blocks_per_sequence == 0);
+}
+
+TEST_CASE("a prefix in common that fits no room, or just fits it") {
+  // TensorRT-LLM: 10 blocks in common, 5 there
+  CHECK(allocate(model("llama-3.1-8b"), {}, {1000, 1, 320}, engine("trtllm"), 0, {5 * 4 * MiB}).concurrency == 0);
+  // SGLang: all 1,000 tokens of 128 KiB in common
+  auto sequences = [&](double tokens) {
+    return allocate(model("llama-3.1-8b"), {}, {1000, 1, 1000}, engine("sglang"), 0, {tokens * 131072}).max_sequences;
+  };
+  CHECK(sequences(1000) > i64(1e15));
+  CHECK(sequences(999) == 0);
+}
+
+TEST_CASE("groups of data-parallel attention share what is missing") {
+  Deployment d;
+  d.tp = d.attention_dp = 2;
+  Model m = model("llama-3.1-8b");
+  Device device = Catalog::built_in().device("h100-sxm");
+  Memory short_of = fit(m, device, d, {4096, 1000, 0}, engine("sglang"));
+  REQUIRE(!short_of.fits);
+  CHECK(short_of.shortfall.value == Approx(500 * short_of.kv_per_sequence.value - short_of.kv_room.value));
 }
 
 TEST_CASE("SGLang's slots and tokens by hand") {

@@ -42,6 +42,12 @@ TEST_CASE("a difference by hand: parts in order of what they change, the sign of
   CHECK(d.parts[1].value() == -2);
   CHECK(d.parts[2].label == "weights");
   CHECK(d.parts[2].value() == 1);  // fewer weights leave more room
+  Difference back = difference(b, a);
+  CHECK(back.value() == -5);
+  REQUIRE(back.parts.size() == 3);
+  CHECK(back.parts[1].label == "graphs");
+  CHECK(back.parts[1].a == 2);
+  CHECK(back.parts[1].b == 0);
 }
 
 TEST_CASE("differences of steps and of memory re-add over the catalogue") {

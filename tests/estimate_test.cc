@@ -107,6 +107,7 @@ TEST_CASE("--expert-skew: 0 is as before, an exponent or a measurement, in JSON,
   CHECK(skew > 0);
   nlohmann::json same = json_of(moe + " --explain --expert-skew " + std::to_string(skew));
   CHECK(same["explain"]["experts"]["value"] == Approx(40).epsilon(1e-3));
+  CHECK(json_of(moe + " --explain --expert-skew 0.5").dump().find("is chosen like i^-0.5") != std::string::npos);
   auto expected = [](const nlohmann::json& j) { return j["points"][0]["step"]["expected_seconds"].get<double>(); };
   CHECK(expected(seen) < expected(plain));
   CHECK(run(moe + " --expert-skew 1").out.find("experts with skew 1: 16 tokens touch ") != std::string::npos);

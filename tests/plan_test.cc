@@ -297,6 +297,26 @@ TEST_CASE("without prompts a replica's tokens are its users over the step of the
   CHECK(s.concurrency == 10);
 }
 
+TEST_CASE("a replica that holds one request serves it; decoding alone, a replica is asked for as many as it holds") {
+  Model m = catalog().model("llama-3.1-8b");
+  Device h100 = catalog().device("h100-sxm");
+  Engine vllm = catalog().engine("vllm");
+  RangeRule range{0.9, 1.2};
+  Deployment d;
+  d.kv_room = Bytes{1.5 * 2304 * 131072};
+  Demand one = users_at(1);
+  Replica alone(m, h100, d, vllm, range, one);
+  CHECK(alone.capacity() == 1);
+  CHECK(alone.at(1, 1).ttft.value > 0);
+  CHECK(alone.link_share() == 0);  // of one device
+  Demand decoding;
+  decoding.load.concurrency = 10;
+  decoding.context = 4096;
+  Replica replica(m, h100, {}, vllm, range, decoding);
+  CHECK(replica.at_concurrency(8).tpot == replica.at(8, 1).tpot);
+  CHECK(replica.at_concurrency(8).tokens_per_second == replica.at(8, 1).tokens_per_second);
+}
+
 TEST_CASE("the fullest replica must hold its users") {
   Demand demand;
   demand.load.concurrency = 3;

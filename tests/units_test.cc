@@ -80,6 +80,12 @@ TEST_CASE("what is not a quantity says what was expected") {
 TEST_CASE("unknown units are answered with those in use, and shares and counts with an example") {
   CHECK(parse_quantity("3 x", bandwidth_dimension).error ==
         "unknown unit 'x' in '3 x'; expected one of B/s, kB/s, MB/s, GB/s, TB/s, PB/s");
+  CHECK(parse_quantity("3 x", rate_dimension).error ==
+        "unknown unit 'x' in '3 x'; expected one of GFLOPS, TFLOPS, PFLOPS, TOPS, "
+        "TFLOP/s");
+  std::string_view rest;
+  CHECK(parse_decimal(std::string_view("12e5").substr(0, 2), &rest) == 12);  // what follows the view is not read
+  CHECK(rest.empty());
   CHECK(parse_share("0.2").value == 0.2);
   CHECK(parse_share("20%").value == 0.2);
   CHECK(parse_share("1").value == 1);
