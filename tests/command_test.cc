@@ -282,7 +282,7 @@ TEST_CASE("a sweep writes the same bytes on one thread and on many, in every for
   CHECK(none.exit_code == 1);
   CHECK(none.out ==
         "model,hardware,batch,fits,expected_seconds,low_seconds,high_seconds,tokens_per_second\n"
-        "kvroof: 2 of 2 points are outside --min and --max\n");
+        "kvroof: 2 of 2 points are outside --min and --max, or lack a figure they limit\n");
 }
 
 TEST_CASE("compare: later cases say what differs; ratios and parts follow") {

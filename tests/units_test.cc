@@ -119,6 +119,8 @@ TEST_CASE("numbers print with four significant digits and the largest unit that 
   CHECK(size({1023}) == "1,023 B");
   CHECK(bandwidth({3.35e12}) == "3.35 TB/s");
   CHECK(bandwidth({999.99e9}) == "1 TB/s");
+  CHECK(flop_rate({5e9}) == "5 GFLOPS");
+  CHECK(flop_rate({989.4e12}) == "989.4 TFLOPS");
   CHECK(duration({0.0076246}) == "7.625 ms");
   CHECK(duration({9.6e-6}) == "9.6 us");
   CHECK(parameters(8030261248.0) == "8.03 B");

@@ -125,8 +125,8 @@ void EstimatePage::memory_facts() {
   bool unbounded = m.max_sequences > (i64(1) << 40);
   facts.rows.push_back(
       {"fit", unbounded ? m.allocation.shared.value > 0 ? "any number: all is shared" : "any number: nothing is cached"
-                        : fmt::format("{} sequences, {} tokens", count(double(m.max_sequences)),
-                                      count(double(m.max_tokens)))});
+                        : fmt::format("{} sequences, {} tokens{}", count(double(m.max_sequences)),
+                                      count(double(m.max_tokens)), s.d.dp > 1 ? ", each replica" : "")});
   doc.blocks.push_back(facts);
 }
 
@@ -175,7 +175,8 @@ void EstimatePage::speed() {
                      "joules_per_token"};
   doc.json["points"] = Json::array();
   if (points.empty()) return;
-  doc.blocks.push_back(Heading{"Speed of one decode step"});
+  doc.blocks.push_back(
+      Heading{std::string("Speed of one decode step") + (s.d.dp > 1 ? ", a batch on each replica" : "")});
   for (const Step& p : points) {
     table.rows.push_back(
         {count(double(p.batch)), p.floor_claimed ? duration(p.floor) : "-", duration(p.expected),

@@ -59,7 +59,7 @@ Json json_of_misses(const PlanRequest& r, const ModelPlan& p) {
     const Miss& m = p.devices[i].miss;
     misses.push_back({{"hardware", r.offers[i].device.id},
                       {"obstacle", name_of(m.obstacle)},
-                      {"reason", reason(m)},
+                      {"reason", reason(r, m)},
                       {"best", m.best},
                       {"limit", m.limit},
                       {"tp", m.d.tp},

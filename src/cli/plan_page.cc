@@ -41,9 +41,9 @@ std::string limit_words(const Demand& d) {
   auto add = [&](const std::string& piece) { text += (text.empty() ? "" : ", ") + piece; };
   if (d.tpot) add("TPOT " + duration(*d.tpot));
   if (d.ttft) add("TTFT " + duration(*d.ttft));
+  if (!text.empty()) text += d.pessimistic ? " at the upper end of the 80 % range" : " expected";
   if (d.dollars_per_hour) add(money(*d.dollars_per_hour) + "/h");
-  if (text.empty()) return "none but memory";
-  return text + (d.pessimistic ? ", at the upper end of the 80 % range" : ", expected");
+  return text.empty() ? "none but memory" : text;
 }
 
 const char* objective_words(Objective o) {
@@ -103,7 +103,7 @@ void PlanPage::reasons_for_it(Notes& notes) const {
   }
   if (r.demand.tpot)
     notes.lines.push_back(fmt::format("TPOT has {} to spare", percent(1 - tpot_of(r, c.serving) / *r.demand.tpot)));
-  notes.lines.push_back(fmt::format("a replica admits {} requests; it holds {}",
+  notes.lines.push_back(fmt::format("memory of a replica admits {} requests; this load puts {} there",
                                     c.capacity > (i64(1) << 40) ? "any number of" : count(double(c.capacity)),
                                     significant(c.serving.running / double(c.d.dp), 3)));
   notes.lines.push_back(fmt::format("basis of its times: {}", name_of(c.serving.basis)));
@@ -211,7 +211,7 @@ void PlanPage::misses() {
   doc.blocks.push_back(Heading{"Why not the others, the nearest first"});
   Facts facts;
   for (std::size_t i = 0; i < std::min(found.size(), rows_shown); ++i)
-    facts.rows.push_back({r.offers[found[i]].device.id, reason(p.devices[found[i]].miss)});
+    facts.rows.push_back({r.offers[found[i]].device.id, reason(r, p.devices[found[i]].miss)});
   doc.blocks.push_back(facts);
   if (found.size() > rows_shown)
     doc.blocks.push_back(Paragraph{fmt::format("and {} more: --json", found.size() - rows_shown)});
@@ -289,7 +289,7 @@ void summary(const PlanRequest& r, const std::vector<ModelPlan>& plans, Document
       std::size_t nearest = missed[0];
       table.rows.push_back({p.model.id, "-", "", "", "", "", ""});
       reasons.lines.push_back(
-          fmt::format("{}: {}, {}", p.model.id, r.offers[nearest].device.id, reason(p.devices[nearest].miss)));
+          fmt::format("{}: {}, {}", p.model.id, r.offers[nearest].device.id, reason(r, p.devices[nearest].miss)));
       continue;
     }
     const Choice& c = *p.devices[able[0]].best;
@@ -312,7 +312,7 @@ std::string layout_words(const Deployment& d, i64 spare) {
   return spare > 0 ? fmt::format("{}+{} x {}", d.dp, spare, one) : d.dp > 1 ? fmt::format("{} x {}", d.dp, one) : one;
 }
 
-std::string reason(const Miss& m) {
+std::string reason(const PlanRequest& r, const Miss& m) {
   std::string at = layout_words(m.d, 0);
   switch (m.obstacle) {
     case Obstacle::memory: return fmt::format("memory: {} short on each device at {}", size({m.best}), at);
@@ -321,7 +321,8 @@ std::string reason(const Miss& m) {
       return fmt::format("TPOT {} at best, at {}{}", duration({m.best}), at,
                          m.link_share > 0.25 ? fmt::format(" (the link takes {})", percent(m.link_share)) : "");
     case Obstacle::devices:
-      return fmt::format("needs {} devices of at most {}, at {}", count(m.best), count(m.limit), at);
+      return fmt::format("needs {} devices of at most {}{}, at {}", count(m.best), count(m.limit),
+                         r.owned ? "" : " (--max-devices)", at);
     case Obstacle::budget: return fmt::format("costs {}/h of at most {}/h", money(m.best), money(m.limit));
     default: return m.why;
   }

@@ -13,7 +13,7 @@ namespace kvroof {
 Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans);
 
 /// `TPOT 41 ms at best, at tp 8`: the first thing in the way and how far off it is.
-std::string reason(const Miss& miss);
+std::string reason(const PlanRequest& request, const Miss& miss);
 /// `2 x tp 8`, with spare replicas `2+1 x tp 8`.
 std::string layout_words(const Deployment& d, i64 spare);
 

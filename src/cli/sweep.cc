@@ -249,8 +249,8 @@ int run(const SweepOptions& o) {
   sink.write(sheet.writer.close(missing));
   sink.finish();
   if (tally.filtered > 0)
-    std::cerr << fmt::format("kvroof: {} of {} points are outside --min and --max\n", count(double(tally.filtered)),
-                             count(double(points)));
+    std::cerr << fmt::format("kvroof: {} of {} points are outside --min and --max, or lack a figure they limit\n",
+                             count(double(tally.filtered)), count(double(points)));
   if (tally.impossible > 0)
     std::cerr << fmt::format("kvroof: {} of {} points can't be; the first: {}\n", count(double(tally.impossible)),
                              count(double(points)), tally.problem);
