@@ -64,8 +64,8 @@ TEST_CASE("bad input is one clear message and exit 2") {
        "kvroof: unknown device 'h100sxn'; did you mean 'h100-sxm'?\n  'kvroof hardware' lists all of them\n"},
       {"estimate llama-3.1-8b h100-sxm --tp 1 --tp 2",
        "kvroof: --tp: is given 2 times\n  --help shows what is expected\n"},
-      {"plan llama-3.1-8b --users 4 --on h100-sxm --price l40s=1/h",
-       "kvroof: --price: l40s is not among the devices of --on\n"},
+      {"sweep llama-3.1-8b h100-sxm,l40s --price 2,3 --price l40s=1/h",
+       "kvroof: --price: give one for every device, or one for each by name\n"},
       {"sweep llama-3.1-8b h100-sxm --max cost=cheap",
        "kvroof: --max cost: 'cheap' is not a number such as 0.50 or 5/Mtok\n"},
       {"sweep llama-3.1-8b h100-sxm --batch 1..8*x", "kvroof: --batch: 'x' is not a number (in the range '1..8*x')\n"},
@@ -299,6 +299,18 @@ TEST_CASE("compare: later cases say what differs; ratios and parts follow") {
   CHECK(text.out.find("Why B's step at batch ") != std::string::npos);
 }
 
+TEST_CASE("compare under a load: the steps of a replica decode its share, and take no longer than a token") {
+  nlohmann::json j = json_of("compare 'qwen3-32b mi300x --dp 3 --input 512 --output 200 --concurrency 500' '--tp 4'");
+  nlohmann::json alone =
+      json_of("estimate qwen3-32b mi300x --dp 3 --input 512 --output 200 --concurrency 500 --batch 165");
+  const nlohmann::json& a = j["cases"][0]["metrics"];
+  CHECK(std::round(a["decoding"].get<double>() / 3) == 165);
+  CHECK(a["expected_seconds"] == alone["points"][0]["step"]["expected_seconds"]);
+  for (const nlohmann::json& side : j["cases"])
+    CHECK(side["metrics"]["expected_seconds"] <= side["metrics"]["tpot_seconds"]);
+  CHECK(a["devices"].is_number_integer());
+}
+
 TEST_CASE("plan: a choice, its command and prices; or the nearest wish and exit 1") {
   std::string prices = temporary("prices.yaml", "h100-sxm: $3.00/h\nmi300x: 1.25/h\n");
   nlohmann::json j = json_of("plan llama-3.1-8b --users 32 --tpot 30ms --on h100-sxm,mi300x --prices " + prices);
@@ -347,6 +359,9 @@ TEST_CASE("plan: what could be can be, all else as asked") {
   for (const Wishes& w : {Wishes{"llama-3.3-70b --on h100-sxm,h200-sxm,l4", "--users 200 --tpot 12ms --ttft 2s", 3},
                           Wishes{"llama-3.3-70b --on h100-sxm,mi355x", "--users 200 --tpot 30ms --budget 10/h", 3},
                           Wishes{"qwen3-32b --on h100-sxm,h200-sxm", "--rate 40/s --tpot 20ms --max-devices 8", 3},
+                          Wishes{"llama-3.1-8b --on h100-sxm,gb200", "--users 20 --tpot 100us --budget 0.5/h", 1},
+                          Wishes{"llama-3.1-8b --on l40s --price 0.1/h",  // whose multiples are not what is typed
+                                 "--users 600 --input 4k --tpot 50ms --budget 0.05/h", 1},
                           Wishes{"llama-3.1-8b --on h100-sxm", "--users 8 --ttft 1ms --tpot 1ms --budget 1/h", 1},
                           Wishes{"llama-3.1-8b --on h100-sxm",
                                  "--users 500 --tpot 20ms --confidence p90 --spare 1 "

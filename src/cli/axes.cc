@@ -142,8 +142,10 @@ SweepAxis override_axis(const std::string& text, std::size_t index) {
 }
 
 /// A price for every device is an axis of its own; one for a device by name goes with the device.
-std::optional<SweepAxis> price_axis(std::string text, std::size_t index) {
+std::optional<SweepAxis> price_axis(const std::vector<std::string>& prices, std::size_t index) {
+  std::string text = prices[index];
   if (names_device(text)) return std::nullopt;
+  if (prices.size() > 1) fail("--price", "give one for every device, or one for each by name");
   std::erase(text, '$');
   return SweepAxis{"price", Level::device, false, expanded("--price", text, false),
                    [index](SetupOptions& o) -> std::string& { return o.hardware.prices[index]; }};
@@ -168,7 +170,7 @@ std::vector<SweepAxis> axes_of(const SetupOptions& options, const Catalog& catal
     for (std::size_t i = 0; i < given.hardware.overrides.size(); ++i)
       axes.push_back(override_axis(given.hardware.overrides[i], i));
     for (std::size_t i = 0; i < given.hardware.prices.size(); ++i)
-      if (std::optional<SweepAxis> axis = price_axis(given.hardware.prices[i], i)) axes.push_back(std::move(*axis));
+      if (std::optional<SweepAxis> axis = price_axis(given.hardware.prices, i)) axes.push_back(std::move(*axis));
   }
   for (SweepAxis& axis : axes)
     for (const std::string& value : axis.values)

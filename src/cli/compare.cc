@@ -34,7 +34,8 @@ struct Side {
 
   /// The step asked for; under a load that of the sequences decoding at once, at their longest.
   Step decoding() const {
-    return serving && serving->stable ? setup.step(std::max<i64>(1, std::llround(serving->decoding))) : step;
+    if (!serving || !serving->stable) return step;
+    return setup.step(std::max<i64>(1, std::llround(serving->decoding / double(setup.d.dp))));
   }
   Outcome outcome() const {
     bool fits = memory.fits;

@@ -342,7 +342,10 @@ Device find_device(const HardwareOptions& o, const Catalog& catalog) {
                          catalog.device(rest.substr(1)).id + " --tp " +
                          o.device.substr(0, o.device.size() - rest.size()));
   Device device = find_device(o.device, catalog);
-  check_prices(o.prices, device, catalog);
+  for (const std::string& text : o.prices)  // by any name the catalogue has for it
+    if (std::string name = text.substr(0, text.find('='));
+        names_device(text) && name != device.id && catalog.device(name).id == device.id)
+      device.price = price_given({device.id + text.substr(text.find('='))}, device);
   return device;
 }
 

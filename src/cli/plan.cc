@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <iostream>
 #include <memory>
 
 #include "cli/axes.h"
@@ -77,18 +78,12 @@ std::pair<i64, std::string> owned(const std::string& text) {
   return {count_of("--have", text.substr(0, x), 1, 1 << 20), text.substr(x + 1)};
 }
 
-/// Prices by name, none of them of a device that is asked about. A file, or a list of settings, may have more than
-/// that.
-void throw_if_prices_of_others(const PlanOptions& o, const std::vector<Offer>& offers) {
-  const std::string* other = nullptr;
-  for (const std::string& text : o.setup.hardware.prices) {
-    if (std::any_of(offers.begin(), offers.end(), [&](const Offer& f) { return price_given({text}, f.device); }))
-      return;
-    other = &text;
-  }
-  if (other)
-    throw InputError{"--price: " + other->substr(0, other->find('=')) + " is not among the devices of " +
-                     (o.have.empty() ? "--on" : "--have") + "\n"};
+/// A price by name that no device on offer has: a slip where it was typed, and none where a file or settings list many.
+void tell_prices_of_others(const PlanOptions& o, const std::vector<Offer>& offers) {
+  for (const std::string& text : o.setup.hardware.prices)
+    if (std::none_of(offers.begin(), offers.end(), [&](const Offer& f) { return price_given({text}, f.device); }))
+      std::cerr << "kvroof: --price: " << text.substr(0, text.find('=')) << " is not among the devices of "
+                << (o.have.empty() ? "--on" : "--have") << "\n";
 }
 
 std::vector<Offer> offers_of(const PlanOptions& o, const Catalog& catalog) {
@@ -117,7 +112,7 @@ std::vector<Offer> offers_of(const PlanOptions& o, const Catalog& catalog) {
     offer.range = catalog.range(offer.device.achievable.basis);
     offers.push_back(std::move(offer));
   }
-  throw_if_prices_of_others(o, offers);
+  if (!o.output.quiet) tell_prices_of_others(o, offers);
   return offers;
 }
 

@@ -339,8 +339,8 @@ Document page_of(const PlanRequest& request, const std::vector<ModelPlan>& plans
     page.chosen();
     page.nearest_wish();
     page.table_of("The best of each device", plan.ranking, true);
-    page.table_of(request.objective == Objective::cost ? "Without a known price" : "Without a known power",
-                  plan.unpriced, request.objective != Objective::cost);
+    bool by_price = request.objective == Objective::cost || request.demand.dollars_per_hour;
+    page.table_of(by_price ? "Without a known price" : "Without a known power", plan.unpriced, !by_price);
     page.front();
     page.misses();
     page.commands();

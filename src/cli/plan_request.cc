@@ -49,7 +49,8 @@ bool can_be_done(const PlanRequest& r, const ModelPlan& p) {
 void rank(ModelPlan& plan, const PlanRequest& r) {
   for (std::size_t i = 0; i < r.offers.size(); ++i) {
     if (!plan.devices[i].best) continue;
-    bool known = std::isfinite(score(r, r.offers[i], *plan.devices[i].best));
+    bool known = std::isfinite(score(r, r.offers[i], *plan.devices[i].best)) &&
+                 (!r.demand.dollars_per_hour || r.offers[i].device.price);
     (known ? plan.ranking : plan.unpriced).push_back(i);
   }
   auto by = [&](auto key) { return [&, key](std::size_t a, std::size_t b) { return key(a) < key(b); }; };

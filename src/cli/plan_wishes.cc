@@ -12,8 +12,8 @@
 namespace kvroof {
 namespace {
 
-constexpr i64 any_number = 4096;  ///< devices
-constexpr int halvings = 12;
+constexpr i64 any_number = 4096;  ///< of devices
+constexpr int halvings = 10;
 
 /// All that limits a plan, as it is asked for or given up.
 struct Wish {
@@ -32,29 +32,40 @@ double rounded_down(double value) {
   return std::floor(value / unit * (1 + 1e-9)) * unit;
 }
 
-/// A limit that can be given up: `get` says where it stands, `set` moves it; `taken` is what a choice needs of it.
+/// A limit that can be given up, and what a choice takes of it.
 struct Limit {
   bool (*is_set)(const PlanRequest&);
   void (*lift)(Wish&);
   void (*set)(Wish&, double);
+  void (*keep)(Wish&, const PlanRequest&);  ///< as it was asked for
   double (*taken)(const PlanRequest&, const Offer&, const Choice&);
-  double (*asked)(const PlanRequest&);
+  double (*asked)(const PlanRequest&);  ///< nothing less than that need be tried
   double (*rounded)(double);
   std::string (*words)(const PlanRequest&, double);
 };
 
 bool serves_users(const PlanRequest& r) { return !r.demand.has_rate(); }
-double usual_most(const PlanRequest& r) {
-  i64 most = 0;
-  for (const Offer& o : r.offers) most = std::max(most, o.most);
-  return double(most);
-}
 double cents_up(double dollars) { return std::ceil(dollars * 100 * (1 - 1e-12)) / 100; }
 double itself(double value) { return value; }
 
+/// What can be bought first, then how fast it is.
 constexpr Limit limits[] = {
+    {[](const PlanRequest& r) { return r.demand.dollars_per_hour.has_value(); },
+     [](Wish& w) { w.demand.dollars_per_hour.reset(); }, [](Wish& w, double v) { w.demand.dollars_per_hour = v; },
+     [](Wish& w, const PlanRequest& r) { w.demand.dollars_per_hour = r.demand.dollars_per_hour; },
+     [](const PlanRequest&, const Offer& o, const Choice& c) { return dollars(o, c).value_or(INFINITY); },
+     [](const PlanRequest& r) { return *r.demand.dollars_per_hour; }, cents_up,
+     [](const PlanRequest&, double v) { return money(v) + "/h"; }},
+    {[](const PlanRequest&) { return true; }, [](Wish& w) { w.max_devices = any_number; },
+     [](Wish& w, double v) { w.max_devices = i64(v); }, [](Wish& w, const PlanRequest&) { w.max_devices = 0; },
+     [](const PlanRequest&, const Offer&, const Choice& c) { return double(c.devices()); },
+     [](const PlanRequest&) { return 1.0; }, itself,
+     [](const PlanRequest& r, double v) {
+       return fmt::format("{} devices{}", count(v), r.owned ? "" : " (--max-devices)");
+     }},
     {[](const PlanRequest& r) { return r.demand.tpot.has_value(); }, [](Wish& w) { w.demand.tpot.reset(); },
      [](Wish& w, double v) { w.demand.tpot = Seconds{v}; },
+     [](Wish& w, const PlanRequest& r) { w.demand.tpot = r.demand.tpot; },
      [](const PlanRequest& r, const Offer&, const Choice& c) {
        return (r.demand.pessimistic ? c.serving.tpot_high : c.serving.tpot).value;
      },
@@ -62,22 +73,12 @@ constexpr Limit limits[] = {
      [](const PlanRequest&, double v) { return "TPOT " + duration({v}); }},
     {[](const PlanRequest& r) { return r.demand.ttft.has_value(); }, [](Wish& w) { w.demand.ttft.reset(); },
      [](Wish& w, double v) { w.demand.ttft = Seconds{v}; },
+     [](Wish& w, const PlanRequest& r) { w.demand.ttft = r.demand.ttft; },
      [](const PlanRequest& r, const Offer& o, const Choice& c) {
        return (r.demand.pessimistic ? o.range.high : 1) * c.serving.ttft.value;
      },
      [](const PlanRequest& r) { return r.demand.ttft->value; }, rounded_up,
      [](const PlanRequest&, double v) { return "TTFT " + duration({v}); }},
-    {[](const PlanRequest& r) { return r.demand.dollars_per_hour.has_value(); },
-     [](Wish& w) { w.demand.dollars_per_hour.reset(); }, [](Wish& w, double v) { w.demand.dollars_per_hour = v; },
-     [](const PlanRequest&, const Offer& o, const Choice& c) { return dollars(o, c).value_or(INFINITY); },
-     [](const PlanRequest& r) { return *r.demand.dollars_per_hour; }, cents_up,
-     [](const PlanRequest&, double v) { return money(v) + "/h"; }},
-    {[](const PlanRequest&) { return true; }, [](Wish& w) { w.max_devices = any_number; },
-     [](Wish& w, double v) { w.max_devices = i64(v); },
-     [](const PlanRequest&, const Offer&, const Choice& c) { return double(c.devices()); }, usual_most, itself,
-     [](const PlanRequest& r, double v) {
-       return fmt::format("{} devices{}", count(v), r.owned ? "" : " (--max-devices)");
-     }},
 };
 
 /// Offers and what they could do for a wish.
@@ -100,7 +101,7 @@ class Trial {
     std::vector<std::optional<Choice>> found(offers.size());
     side_by_side(offers.size(), [&](std::size_t i) {
       const Offer& offer = r_.offers[offers[i]];
-      if (w.demand.dollars_per_hour && !offer.device.price) return;  // no one knows
+      if (r_.demand.dollars_per_hour && !offer.device.price) return;  // no one knows
       Choices choices = choices_[offers[i]];
       if (w.max_devices > 0) choices.max_devices = w.max_devices;
       if (problems(w.demand, choices).empty())
@@ -130,37 +131,40 @@ std::vector<std::size_t> offers_of(const std::vector<Trial::Able>& able) {
   return offers;
 }
 
-/// Tightens a lifted limit as far as some of those who meet the wish still do; they become the ones that do.
-double tighten(const PlanRequest& r, const Trial& trial, const Limit& limit, Wish& w, std::vector<Trial::Able>& able) {
-  auto least_taken = [&] {
-    double least = INFINITY;
-    for (const Trial::Able& a : able) least = std::min(least, limit.taken(r, r.offers[a.offer], a.choice));
-    return least;
-  };
-  double low = limit.asked(r), high = limit.rounded(least_taken());
-  if (!std::isfinite(high)) {  // the price of none is known
-    able.clear();
-    return high;
-  }
-  auto reach = [&](double value) {
-    Wish tried = w;
-    limit.set(tried, value);
+/// Tightens a lifted limit as far as some of those who meet the wish still do; they become the ones that do. Nothing
+/// where it need not be given up at all.
+std::optional<double> tighten(const PlanRequest& r, const Trial& trial, const Limit& limit, Wish& w,
+                              std::vector<Trial::Able>& able) {
+  auto reach = [&](const Wish& tried) {
     std::vector<Trial::Able> still = trial.able(tried, offers_of(able));
     if (still.empty()) return false;
     able = std::move(still);
+    w = tried;
     return true;
   };
-  if (reach(low)) high = low;
+  auto at = [&](double value) {
+    Wish tried = w;
+    limit.set(tried, value);
+    return tried;
+  };
+  auto least_taken = [&] {
+    double least = INFINITY;
+    for (const Trial::Able& a : able) least = std::min(least, limit.taken(r, r.offers[a.offer], a.choice));
+    return limit.rounded(least);
+  };
+  Wish kept = w;
+  limit.keep(kept, r);
+  if (reach(kept)) return std::nullopt;
+  double low = limit.asked(r), high = least_taken();
   for (int i = 0; i < halvings && high > low * 1.002; ++i) {
     double middle = std::sqrt(low * high);
-    if (reach(middle))
-      high = std::min(middle, limit.rounded(least_taken()));
+    if (reach(at(middle)))
+      high = std::min(middle, least_taken());
     else
       low = middle;
   }
-  if (high != low) high = limit.rounded(high);
-  limit.set(w, high);
-  able = trial.able(w, offers_of(able));
+  high = limit.rounded(high);
+  if (!reach(at(high))) limit.set(w, high);  // rounding never takes anything away
   return high;
 }
 
@@ -215,21 +219,21 @@ std::vector<std::string> nearest_wishes(const PlanRequest& r, const ModelPlan& p
     limit.lift(w);
     std::vector<Trial::Able> able = trial.able(w, trial.all());
     if (able.empty()) continue;
-    double value = tighten(r, trial, limit, w, able);
-    if (!able.empty()) wishes.push_back(limit.words(r, value) + ", " + on(r, able));
+    if (std::optional<double> value = tighten(r, trial, limit, w, able))
+      wishes.push_back(limit.words(r, *value) + ", " + on(r, able));
   }
   if (std::optional<std::string> fewer = fewer_users(r, trial)) wishes.push_back(*fewer);
   if (!wishes.empty()) return wishes;
   Wish w{r.demand, 0};
   for (const Limit& limit : limits) limit.lift(w);
   std::vector<Trial::Able> able = trial.able(w, trial.all());
-  std::string given_up;
-  for (const Limit& limit : limits) {
-    if (!limit.is_set(r) || able.empty()) continue;
-    double value = tighten(r, trial, limit, w, able);
-    if (value != limit.asked(r)) given_up += (given_up.empty() ? "" : ", ") + limit.words(r, value);
+  if (!able.empty()) {
+    std::string given_up;
+    for (const Limit& limit : limits)
+      if (limit.is_set(r))
+        if (std::optional<double> value = tighten(r, trial, limit, w, able)) given_up += limit.words(r, *value) + ", ";
+    return {given_up + on(r, able)};
   }
-  if (!able.empty()) return {given_up + ", " + on(r, able)};
   for (std::size_t i : failing(r, p))
     if (const Miss& m = p.devices[i].miss; m.obstacle == Obstacle::memory)
       return {fmt::format("{} more memory on each {} at least, at {}", size({m.best}), r.offers[i].device.id,

@@ -40,12 +40,6 @@ double dollars_per_hour_of(const std::string& where, const std::string& text) {
 
 bool names_device(const std::string& text) { return text.find('=') != std::string::npos; }
 
-void check_prices(const std::vector<std::string>& texts, const Device& device, const Catalog& catalog) {
-  for (const std::string& text : texts)
-    if (std::string name = text.substr(0, text.find('=')); names_device(text) && name != device.id)
-      catalog.device(name);
-}
-
 std::optional<Price> price_given(const std::vector<std::string>& texts, const Device& device) {
   const Catalog& known = Catalog::built_in();
   std::optional<Price> given;

@@ -18,9 +18,6 @@ void add_prices(Catalog& catalog, const std::string& path);
 /// InputError where one is no price.
 std::optional<Price> price_given(const std::vector<std::string>& texts, const Device& device);
 
-/// Throws InputError where a text names a device that is neither this one nor in the catalogue.
-void check_prices(const std::vector<std::string>& texts, const Device& device, const Catalog& catalog);
-
 /// Whether a `--price` text names its device.
 bool names_device(const std::string& text);
 

@@ -67,7 +67,7 @@ struct Search {
   double dollars(i64 devices) const { return device.price ? device.price->dollars_per_hour * double(devices) : 0; }
   bool affordable(i64 devices) const {
     return devices <= choices.max_devices &&
-           (!demand.dollars_per_hour || !device.price || dollars(devices) <= *demand.dollars_per_hour);
+           (!demand.dollars_per_hour || !device.price || dollars(devices) <= *demand.dollars_per_hour * (1 + 1e-9));
   }
 };
 
