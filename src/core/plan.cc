@@ -19,16 +19,36 @@ i64 link_domain(const Device& device) { return device.link ? device.link->domain
 
 Workload whole_requests(const Demand& demand) { return {demand.tokens(), 1, demand.load.shared_prefix}; }
 
-/// The fewest replicas that meet the demand; most_replicas + 1 when none do.
+/// Replicas that would do if each were as full as it can be: near the answer where times don't bind.
+i64 full_replicas(Replica& replica, const Demand& demand, i64 most) {
+  double each = double(replica.capacity());
+  if (demand.has_rate()) each = replica.at_concurrency(replica.capacity()).requests_per_second;
+  return std::clamp<i64>(i64(std::ceil(demand.amount() / each)), 1, most);
+}
+
+/// The fewest replicas that meet the demand; most_replicas + 1 when none do. From a guess it strides twice as far each
+/// time, then halves: as more replicas never make it harder, the answer lies between one that fails and one that does
+/// not.
 i64 fewest(Replica& replica, const Demand& demand) {
   i64 most = demand.has_rate() ? most_replicas : std::max<i64>(1, i64(demand.amount()));
-  i64 low = 0, high = 1;
-  while (high < most && !meets(replica, demand, high)) low = high, high *= 2;
-  high = std::min(high, most);
-  if (!meets(replica, demand, high)) return most_replicas + 1;
+  auto enough = [&](i64 replicas) { return meets(replica, demand, replicas); };
+  if (!enough(most)) return most_replicas + 1;
+  i64 guess = full_replicas(replica, demand, most), low = guess, high = guess;
+  if (enough(guess))
+    for (i64 stride = 1; low > 0; stride *= 2) {
+      low = std::max<i64>(0, high - stride);
+      if (low == 0 || !enough(low)) break;
+      high = low;
+    }
+  else
+    for (i64 stride = 1; high < most; stride *= 2) {
+      high = std::min(most, low + stride);
+      if (high == most || enough(high)) break;
+      low = high;
+    }
   while (high - low > 1) {
     i64 middle = low + (high - low) / 2;
-    (meets(replica, demand, middle) ? high : low) = middle;
+    (enough(middle) ? high : low) = middle;
   }
   return high;
 }
