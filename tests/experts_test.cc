@@ -107,6 +107,8 @@ TEST_CASE("even routing has no skew") {
   moe.top_k = 8;
   moe.width = 1;
   CHECK(skew_of(moe, 16, distinct_experts(moe, 16)).value_or(9) == Approx(0).margin(1e-3));
+  moe.top_k = 1;
+  CHECK(skew_of(moe, 1, 1).value_or(9) == 0);  // one token touches one expert however it is chosen
 }
 
 }  // namespace

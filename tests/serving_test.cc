@@ -157,6 +157,17 @@ Load load_of(const Setup& s) {
   return load;
 }
 
+TEST_CASE("a prompt is the sum of its chunks where its last but one fills the window") {
+  Model m = catalog().model("mistral-7b-v0.1");  // windows of 4,096 tokens
+  Device h100 = catalog().device("h100-sxm");
+  Engine vllm = catalog().engine("vllm");
+  Deployment d;
+  d.batched_tokens = 512;
+  Seconds sum;
+  for (i64 k = 0; k < 9; ++k) sum += prefill_time(m, h100, d, vllm, (k + 1) * 512, k * 512);
+  CHECK(prefill_time(m, h100, d, vllm, 9 * 512, 0).value == Approx(sum.value).epsilon(1e-9));
+}
+
 TEST_CASE("a prompt is the sum of its chunks", "[property]") {
   Held o = hold(
       [](const Setup& s) -> std::optional<std::string> {

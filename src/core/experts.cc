@@ -61,7 +61,8 @@ std::optional<double> skew_of(const MoeFeedForward& moe, double tokens, double d
     return std::nullopt;
   for (int i = 0; i < 60; ++i) {
     double middle = (low + high) / 2;
-    (distinct_experts(moe, tokens, middle) > distinct ? low : high) = middle;
+    // Where the skew makes no difference, rounding does not either: none is the answer.
+    (distinct_experts(moe, tokens, middle) > distinct * (1 + 1e-12) ? low : high) = middle;
   }
   return low < 1e-9 ? 0 : low;
 }
