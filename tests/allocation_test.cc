@@ -250,6 +250,26 @@ TEST_CASE("llama.cpp: f32 states per slot, again for each snapshot a draft may r
   CHECK(states(model("qwen3.8-27b"), d, e).value == 448.875 * MiB);
 }
 
+TEST_CASE("llama.cpp: a sequence takes its states with every snapshot; what is used is what fits") {
+  // mamba-2.8b: 23.75 MiB of states a slot
+  Deployment d;
+  auto states_of = [&](Bytes room) {
+    return allocate(model("mamba-2.8b"), d, {4096, 1, 0}, engine("llamacpp"), 0, room);
+  };
+  CHECK(states_of({100 * MiB}).max_sequences == 4);
+  CHECK(states_of({100 * MiB}).used.value == 95 * MiB);
+  CHECK(states_of({20 * MiB}).used.value == 0);
+  d.draft_tokens = 2;
+  CHECK(states_of({100 * MiB}).per_sequence.value == 71.25 * MiB);
+  CHECK(states_of({100 * MiB}).max_sequences == 1);
+}
+
+TEST_CASE("TensorRT-LLM: states have no blocks") {
+  Allocation a = allocate(model("mamba-2.8b"), {}, {4096, 1, 0}, engine("trtllm"), 0, {100 * MiB});
+  CHECK(a.blocks_per_sequence == 0);
+  CHECK(a.per_sequence == a.ideal_per_sequence);
+}
+
 TEST_CASE("vLLM: the stages before the last hold one layer more") {
   // 11 layers x 2 x 8 heads x 128 x 2 bytes x 16 tokens = 720,896 bytes a block; the last stage has 10 layers
   Deployment d;

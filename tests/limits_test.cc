@@ -97,6 +97,7 @@ TEST_CASE("devices of impossible figures", "[limits]") {
   CHECK(with([](Device& d) { d.memory[0].bandwidth = {NAN}; }) == "memory[0].bandwidth: must be more than 0 B/s\n");
   CHECK(with([](Device& d) { d.peak[int(Arithmetic::bf16)] = FlopRate{1e300}; }) ==
         "peak.bf16: must lie between 1 and 1e21 flop/s\n");
+  CHECK(with([](Device& d) { d.achievable.compute = 1; }).empty());
   CHECK(with([](Device& d) { d.achievable.compute = least; }) == "achievable.compute: must lie in (0, 1]\n");
 }
 

@@ -261,6 +261,11 @@ TEST_CASE("what stands in the way, by hand") {
   Demand prompt = users_at(1);
   prompt.ttft = Seconds{0.0001};
   CHECK(plan(model, h100, engine, {}, prompt, Choices{}, Objective::devices).miss.obstacle == Obstacle::ttft);
+  Demand often = prompt;
+  often.load.concurrency = 0;
+  often.load.rate = 2;
+  double alone = plan(model, h100, engine, {}, prompt, Choices{}, Objective::devices).miss.best;
+  CHECK(plan(model, h100, engine, {}, often, Choices{}, Objective::devices).miss.best == Approx(alone).epsilon(0.01));
   Demand poor = users_at(1);
   h100.price = Price{3, "by hand"};
   poor.dollars_per_hour = 5;
@@ -309,6 +314,10 @@ TEST_CASE("a replica that holds one request serves it; decoding alone, a replica
   CHECK(alone.capacity() == 1);
   CHECK(alone.at(1, 1).ttft.value > 0);
   CHECK(alone.link_share() == 0);  // of one device
+  Serving served = alone.at(1, 1);
+  one.tpot = served.tpot;
+  one.ttft = served.ttft;
+  CHECK(alone.in_time(served));  // a limit is met by what just meets it
   Demand decoding;
   decoding.load.concurrency = 10;
   decoding.context = 4096;
