@@ -209,6 +209,11 @@ TEST_CASE("a draft beside data-parallel attention: each group holds its own") {
   i64 each = i64(groups.kv_room / groups.kv_per_sequence);
   CHECK(groups.kv_per_sequence.value == 2 * one.kv_per_sequence.value);  // all KV heads on every rank
   CHECK(groups.max_sequences == 2 * each);
+  s.w.batch = 2 * each + 1000;
+  Memory beyond = s.memory();
+  REQUIRE(!beyond.fits);
+  CHECK(beyond.shortfall.value ==
+        Approx(double(each + 500) * beyond.kv_per_sequence.value - beyond.kv_room.value).epsilon(1e-12));
 }
 
 TEST_CASE("an anchored cycle is as much longer as its steps") {

@@ -92,6 +92,15 @@ void check_point(const SweepSpecs& specs, SweepWalker& walker, i64 point) {
   REQUIRE(row.step->tokens_per_second == step.tokens_per_second);
 }
 
+TEST_CASE("figures that another rank may have are known to be of a rank") {
+  for (const Metric& m : metrics()) {
+    CAPTURE(m.name);
+    bool of_rank = m.name == "max_tokens" || m.name == "weights" || m.name == "kv_room" || m.name == "kv_sequence" ||
+                   m.name == "shortfall";
+    CHECK(m.of_rank == of_rank);
+  }
+}
+
 TEST_CASE("rows of a sweep equal single estimates, in order and at random") {
   SetupOptions o = wide_options();
   SweepSpecs specs = specs_of(axes_of(o, Catalog::built_in()), o, Catalog::built_in());

@@ -115,6 +115,7 @@ TEST_CASE("counts: k is 1024") {
 TEST_CASE("numbers print with four significant digits and the largest unit that fits") {
   CHECK(size({16.0 * 1073741824}) == "16 GiB");
   CHECK(size({70272}) == "68.62 KiB");
+  CHECK(size({1.05e12}) == "977.9 GiB");  // sizes print in powers of two
   CHECK(size({0}) == "0 B");
   CHECK(size({1023}) == "1,023 B");
   CHECK(bandwidth({3.35e12}) == "3.35 TB/s");
