@@ -28,15 +28,10 @@ struct Side {
   std::string letter, text;
   Setup setup;
   Memory memory;
-  Step step;
+  Step step;  ///< the one asked for; under a load that of a replica's decoding sequences, at their longest
   std::optional<Load> load;
   std::optional<Serving> serving;
 
-  /// The step asked for; under a load that of the sequences decoding at once, at their longest.
-  Step decoding() const {
-    if (!serving || !serving->stable) return step;
-    return setup.step(std::max<i64>(1, std::llround(serving->decoding / double(setup.d.dp))));
-  }
   Outcome outcome() const {
     bool fits = memory.fits;
     return {setup, memory, fits ? &step : nullptr, fits && serving && serving->stable ? &*serving : nullptr,
@@ -85,6 +80,11 @@ void throw_if_slip(const std::vector<std::string>& cases) {
       throw InputError{"unknown option '" + text + "'\n  a case of options alone goes in quotes, such as '--tp 2'\n"};
 }
 
+Step step_of(const Setup& setup, const std::optional<Serving>& serving) {
+  if (!serving || !serving->stable) return setup.step();
+  return setup.step(std::max<i64>(1, std::llround(serving->decoding / double(setup.d.dp))));
+}
+
 std::vector<Side> sides_of(const CompareOptions& o, const Catalog& catalog) {
   std::vector<Side> sides;
   SetupOptions first = o.shared;
@@ -94,10 +94,10 @@ std::vector<Side> sides_of(const CompareOptions& o, const Catalog& catalog) {
     if (i == 0) first = options;
     try {
       Setup setup = setup_of(options, catalog);
-      Side side{letter, o.cases[i], setup, setup.memory(), setup.step(), load_of(options), {}};
-      if (side.load) side.serving = setup.serve(*side.load);
-      side.step = side.decoding();
-      sides.push_back(std::move(side));
+      std::optional<Load> load = load_of(options);
+      std::optional<Serving> serving;
+      if (load) serving = setup.serve(*load);
+      sides.push_back({letter, o.cases[i], setup, setup.memory(), step_of(setup, serving), load, serving});
     } catch (const InputError& e) { throw InputError{fmt::format("case {}: {}", letter, e.message)}; }
   }
   return sides;
@@ -134,19 +134,6 @@ struct ComparePage {
   void add_difference(const Side& b, const char* key, const std::string& title, const Difference& d);
 };
 
-/// Counts and bytes are whole.
-Json number_of(const Cell& cell) {
-  double value = cell.measure == Measure::bytes ? std::round(cell.number) : cell.number;
-  bool whole = std::abs(value) < 9e15 && value == std::floor(value);
-  return whole ? Json(i64(value)) : Json(value);
-}
-
-std::string data_of(const Cell& cell) {
-  if (cell.kind != Cell::Kind::number) return std::string(cell.word);
-  if (cell.measure == Measure::flag) return cell.number != 0 ? "true" : "false";
-  return number_of(cell).dump();
-}
-
 void ComparePage::head() {
   doc.json = {{"schema_version", 1}, {"command", "compare"}, {"cases", Json::array()}};
   Facts facts;
@@ -156,8 +143,7 @@ void ComparePage::head() {
     for (const Metric& m : metrics()) {
       Cell cell = cell_of(m, s.outcome());
       if (cell.kind == Cell::Kind::word) figures[std::string(m.key)] = std::string(cell.word);
-      if (cell.kind == Cell::Kind::number && m.measure == Measure::flag) figures[std::string(m.key)] = cell.number != 0;
-      if (cell.kind == Cell::Kind::number && m.measure != Measure::flag) figures[std::string(m.key)] = number_of(cell);
+      if (cell.kind == Cell::Kind::number) figures[std::string(m.key)] = Json::parse(data_of(cell));
     }
     doc.json["cases"].push_back({{"case", s.letter},
                                  {"arguments", s.text},

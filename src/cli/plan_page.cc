@@ -21,12 +21,6 @@ std::string format_words(const Model& m, const Deployment& d) {
 /// Formats are the same for all where there is nothing to choose.
 bool chooses_formats(const PlanRequest& r) { return r.choices.weights.size() * r.choices.kv.size() > 1; }
 
-/// The upper end of the range where that is what limits hold for.
-Seconds tpot_of(const PlanRequest& r, const Serving& s) { return r.demand.pessimistic ? s.tpot_high : s.tpot; }
-Seconds ttft_of(const PlanRequest& r, const Offer& o, const Serving& s) {
-  return r.demand.pessimistic ? o.range.high * s.ttft : s.ttft;
-}
-
 std::string demand_words(const Demand& d) {
   std::string who = d.has_rate()
                         ? fmt::format("{} requests/s", significant(d.load.rate))

@@ -24,6 +24,12 @@ std::optional<double> token_energy(const Offer& offer, const Choice& c) {
   return watts ? std::optional(*watts * double(c.devices()) / c.usual.tokens_per_second) : std::nullopt;
 }
 
+Seconds tpot_of(const PlanRequest& r, const Serving& s) { return r.demand.pessimistic ? s.tpot_high : s.tpot; }
+
+Seconds ttft_of(const PlanRequest& r, const Offer& o, const Serving& s) {
+  return r.demand.pessimistic ? o.range.high * s.ttft : s.ttft;
+}
+
 Choices choices_of(const PlanRequest& r, const Model& model, const Offer& offer) {
   Choices choices = r.choices;
   choices.max_devices = offer.most;

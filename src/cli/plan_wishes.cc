@@ -66,17 +66,13 @@ constexpr Limit limits[] = {
     {[](const PlanRequest& r) { return r.demand.tpot.has_value(); }, [](Wish& w) { w.demand.tpot.reset(); },
      [](Wish& w, double v) { w.demand.tpot = Seconds{v}; },
      [](Wish& w, const PlanRequest& r) { w.demand.tpot = r.demand.tpot; },
-     [](const PlanRequest& r, const Offer&, const Choice& c) {
-       return (r.demand.pessimistic ? c.serving.tpot_high : c.serving.tpot).value;
-     },
+     [](const PlanRequest& r, const Offer&, const Choice& c) { return tpot_of(r, c.serving).value; },
      [](const PlanRequest& r) { return r.demand.tpot->value; }, rounded_up,
      [](const PlanRequest&, double v) { return "TPOT " + duration({v}); }},
     {[](const PlanRequest& r) { return r.demand.ttft.has_value(); }, [](Wish& w) { w.demand.ttft.reset(); },
      [](Wish& w, double v) { w.demand.ttft = Seconds{v}; },
      [](Wish& w, const PlanRequest& r) { w.demand.ttft = r.demand.ttft; },
-     [](const PlanRequest& r, const Offer& o, const Choice& c) {
-       return (r.demand.pessimistic ? o.range.high : 1) * c.serving.ttft.value;
-     },
+     [](const PlanRequest& r, const Offer& o, const Choice& c) { return ttft_of(r, o, c.serving).value; },
      [](const PlanRequest& r) { return r.demand.ttft->value; }, rounded_up,
      [](const PlanRequest&, double v) { return "TTFT " + duration({v}); }},
 };

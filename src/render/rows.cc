@@ -10,8 +10,11 @@
 namespace kvroof {
 namespace {
 
-/// The shortest digits that read back as the same number; bytes are whole.
 void add_number(std::string& out, const Cell& cell) {
+  if (cell.measure == Measure::flag) {
+    out += cell.number != 0 ? "true" : "false";
+    return;
+  }
   double value = cell.measure == Measure::bytes ? std::round(cell.number) : cell.number;
   char digits[32];  // the longest is -2.2250738585072014e-308
   char* end = std::abs(value) < 9e15 && value == std::floor(value)
@@ -51,8 +54,6 @@ void add_json(std::string& out, std::span<const Cell> cells, const std::vector<R
     out += "\": ";
     if (cells[i].kind == Cell::Kind::word)
       out += quoted(cells[i].word);
-    else if (cells[i].measure == Measure::flag)
-      out += cells[i].number != 0 ? "true" : "false";
     else
       add_number(out, cells[i]);
   }
@@ -64,8 +65,6 @@ void add_csv(std::string& out, std::span<const Cell> cells) {
     if (i > 0) out += ',';
     if (cells[i].kind == Cell::Kind::word)
       out += csv_field(cells[i].word);
-    else if (cells[i].kind == Cell::Kind::number && cells[i].measure == Measure::flag)
-      out += cells[i].number != 0 ? "true" : "false";
     else if (cells[i].kind == Cell::Kind::number)
       add_number(out, cells[i]);
   }
@@ -73,6 +72,12 @@ void add_csv(std::string& out, std::span<const Cell> cells) {
 }
 
 }  // namespace
+
+std::string data_of(const Cell& cell) {
+  std::string out(cell.word);
+  if (cell.kind == Cell::Kind::number) add_number(out, cell);
+  return out;
+}
 
 std::string RowWriter::open(const std::vector<std::string>& headings, const Json& json) const {
   std::string out;

@@ -32,6 +32,10 @@ struct Cell {
   static Cell of(double number, Measure measure) { return {Kind::number, {}, number, measure}; }
 };
 
+/// As CSV and JSON write it: true or false, whole bytes, the shortest digits that read back as the same number. A word
+/// as it is, without quotes; nothing where it is absent.
+std::string data_of(const Cell& cell);
+
 class RowWriter {
  public:
   RowWriter(OutputFormat format, std::vector<RowColumn> columns) : format_(format), columns_(std::move(columns)) {}
