@@ -45,7 +45,7 @@ inline const std::vector<Arithmetic>& wider_by_hand(Arithmetic a) {
       {Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},
       {Arithmetic::fp8, Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},
       {Arithmetic::int8, Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},
-      {Arithmetic::fp4, Arithmetic::fp8, Arithmetic::bf16, Arithmetic::fp16}};
+      {Arithmetic::fp4, Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32}};
   return wider[int(a)];
 }
 

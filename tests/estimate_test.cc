@@ -67,6 +67,8 @@ TEST_CASE("csv: a draft's and a load's columns come after the others, and say wh
                                           "load_tokens_per_second",
                                           "ttft_seconds",
                                           "prefill_seconds",
+                                          "ttft_low_seconds",
+                                          "ttft_high_seconds",
                                           "tpot_low_seconds",
                                           "tpot_high_seconds",
                                           "requests_per_second",

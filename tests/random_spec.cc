@@ -204,6 +204,10 @@ Engine engine(Draws& c) {
   e.matrix_vector = c.rarely(3);
   e.k_quants = c.of({1.0, 0.6});
   e.prefill_overlap = c.of({0.0, 0.4});
+  e.prompt_op = {c.of({0.0, 40e-6, 5e-3})};
+  e.prompt_moe_layer = {c.of({0.0, 300e-6})};
+  e.request = {c.of({0.0, 40e-3})};
+  e.expert_compute = c.of({1.0, 0.3});
   e.runtime_tp = {c.of({0.0, 300'000'001.0})};
   e.graphs = {c.of({0.0, 500'000'003.0})};
   e.small_graphs = {c.of({0.0, 100'000'007.0})};

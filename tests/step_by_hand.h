@@ -18,6 +18,7 @@ struct PartByHand {
 class StepByHand {
  public:
   std::array<PartByHand, 8> parts;
+  double launching = 0;  ///< of the host, in a pass that reads prompts
 
   /// A decode step of the setup's workload.
   static StepByHand decode(const Setup& s) {
@@ -107,6 +108,7 @@ class StepByHand {
   /// A matrix of which a rank holds `elements`, or what rides along with one and is not launched.
   void matrix(const LayerGroup& g, const Format& f, double elements, double rows, bool launched = true) {
     double launch = launched ? linear_rate(f.arithmetic).launch.value : 0;
+    if (launched) launching += double(g.count) * s_.engine.prompt_op.value;
     op(PartKind::weights, double(g.count), launch, bytes_of(f, elements), share(f, false), 2 * rows * elements,
        peak(f.arithmetic));
   }
@@ -191,7 +193,8 @@ class StepByHand {
         if (e->shared_width > 0) matrix(g, linear, n * hidden * double(e->shared_width) / tp, rows);
         op(PartKind::experts, count, linear_rate(expert.arithmetic).launch.value,
            read * bytes_of(expert, n * in * wide / tp), share(expert, true),
-           2 * rows * double(e->top_k) * n * in * wide / tp, peak(expert.arithmetic));
+           2 * rows * double(e->top_k) * n * in * wide / tp, s_.engine.expert_compute * peak(expert.arithmetic));
+        launching += count * (s_.engine.prompt_op + s_.engine.prompt_moe_layer).value;
         if (e->bias)
           op(PartKind::experts, count, 0, read * bytes_of(plain, ((n - 1) * wide + in) / tp), bf16_expert, 0, 1);
       }
@@ -310,6 +313,7 @@ class StepByHand {
   void prompt_attention(const LayerGroup& g, double tokens, double cached, double prompts) {
     if (g.attention.index() == 6) return;
     AttentionRate rate = this->rate(a_.attention, Arithmetic::bf16, AttentionRate{1, {}, {}});
+    launching += double(g.count) * s_.engine.prompt_op.value;
     Exact bytes{s_.d.tp};
     i64 all = i64(cached + tokens);
     hand_.cache(bytes, g, hand_.kept(g, all), true, hand_.group_tp, 1);

@@ -384,6 +384,11 @@ void fields(S& e, F&& f) {
   f("sequence_layer", e.sequence_layer, Seconds{});
   f("sequence", e.sequence, Seconds{});
   f("prefill_overlap", e.prefill_overlap, 0.0);
+  f("prompt_op", e.prompt_op, Seconds{});
+  f("prompt_moe_layer", e.prompt_moe_layer, Seconds{});
+  f("prompts_first", e.prompts_first, false);
+  f("request", e.request, Seconds{});
+  f("expert_compute", e.expert_compute, 1.0);
   f("kv_flag", e.kv_flag, std::string());
   f("command", e.command, std::string());
   f("log_line", e.log_line, std::string());
@@ -398,6 +403,10 @@ void fields(S& r, F&& f) {
   f("high", r.high);
   f("experts_low", r.experts_low, 0.0);
   f("experts_high", r.experts_high, 0.0);
+  f("ttft_low", r.ttft_low, 0.0);
+  f("ttft_high", r.ttft_high, 0.0);
+  f("experts_ttft_low", r.experts_ttft_low, 0.0);
+  f("experts_ttft_high", r.experts_ttft_high, 0.0);
 }
 /// As the catalogue has it: the rule and where it was found.
 struct RangeEntry {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 
 #include "cli/system_rows.h"
 #include "core/hash.h"
@@ -21,13 +22,33 @@ constexpr EngineCost costs[] = {
      [](Engine& e, double v) { e.sequence_layer = {v}; }},
     {"prefill_overlap", false, 0.05, 1, [](const Engine& e) { return e.prefill_overlap; },
      [](Engine& e, double v) { e.prefill_overlap = v; }},
+    {"prompt_op", true, 50e-6, 1e-2, [](const Engine& e) { return e.prompt_op.value; },
+     [](Engine& e, double v) { e.prompt_op = {v}; }},
+    {"prompt_moe_layer", true, 500e-6, 1e-1, [](const Engine& e) { return e.prompt_moe_layer.value; },
+     [](Engine& e, double v) { e.prompt_moe_layer = {v}; }},
+    {"request", true, 30e-3, 1, [](const Engine& e) { return e.request.value; },
+     [](Engine& e, double v) { e.request = {v}; }},
+    {"expert_compute", false, 0.5, 1, [](const Engine& e) { return e.expert_compute; },
+     [](Engine& e, double v) { e.expert_compute = v; }},
+};
+
+/// Times to the first token scatter more. With many users they tell of queues, for which no cost is free.
+constexpr double ttft_weight = 0.1;
+constexpr double most_without_queue = 16;
+
+/// One figure of a row: the time between two tokens or to the first.
+struct Sample {
+  std::shared_ptr<const SystemRow> row;
+  bool first_token = false;
+  double measured = 0;
+  double predicted(const Engine& engine) const {
+    return (first_token ? row->benchmarked(engine).ttft : row->per_token(engine)).value;
+  }
 };
 
 struct ServedRows {
-  std::vector<SystemRow> systems;
+  std::vector<Sample> fitting, judging;
   FitTask task;
-  std::vector<SystemRow> judging;
-  std::vector<double> judging_measured;
 };
 
 Engine with_costs(Engine engine, const std::vector<double>& c) {
@@ -35,29 +56,36 @@ Engine with_costs(Engine engine, const std::vector<double>& c) {
   return engine;
 }
 
-std::vector<double> errors_of(const ServedRows& r, const Engine& engine) {
+std::vector<double> errors_of(const ServedRows& r, const Engine& engine, bool first_token) {
   std::vector<double> errors;
-  for (std::size_t i = 0; i < r.judging.size(); ++i)
-    errors.push_back(std::abs(r.judging[i].per_token(engine).value / r.judging_measured[i] - 1));
+  for (const Sample& s : r.judging)
+    if (s.first_token == first_token) errors.push_back(std::abs(s.predicted(engine) / s.measured - 1));
   return errors;
 }
 
+i64 rows_of(const std::vector<Sample>& samples) {
+  return i64(std::count_if(samples.begin(), samples.end(), [](const Sample& s) { return !s.first_token; }));
+}
+
 EngineFit fit_one(ServedRows& r) {
-  Engine engine = r.systems.front().setup.engine;
+  Engine engine = r.fitting.front().row->setup.engine;
   for (const EngineCost& c : costs) {
     r.task.usual.push_back(c.usual);
     r.task.most.push_back(c.most);
   }
-  r.task.weights.assign(r.task.ids.size(), 1);
   r.task.pull = 0.001;
   r.task.seconds = [&](const std::vector<double>& c, std::size_t i) {
-    return r.systems[i].per_token(with_costs(engine, c)).value;
+    return r.fitting[i].predicted(with_costs(engine, c));
   };
-  EngineFit f{with_costs(engine, search_constants(r.task, 90)), i64(r.systems.size()), i64(r.judging.size()), 0, 0, 0};
-  std::vector<double> errors = errors_of(r, f.engine);
+  EngineFit f{
+      with_costs(engine, search_constants(r.task, 300)), rows_of(r.fitting), rows_of(r.judging), 0, 0, 0, 0, 0, 0};
+  std::vector<double> errors = errors_of(r, f.engine, false), first = errors_of(r, f.engine, true);
   f.error = quantile(errors, 0.5);
   f.error_p90 = quantile(errors, 0.9);
-  f.error_before = quantile(errors_of(r, engine), 0.5);
+  f.error_before = quantile(errors_of(r, engine, false), 0.5);
+  f.ttft_error = quantile(first, 0.5);
+  f.ttft_error_p90 = quantile(first, 0.9);
+  f.ttft_error_before = quantile(errors_of(r, engine, true), 0.5);
   return f;
 }
 
@@ -78,19 +106,23 @@ std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Nam
       if (!r || !r->load || !figure || *figure <= 0) continue;
       double measured = moe ? *figure * 1e-3 : r->sequences / *figure;
       ServedRows& rows = by_engine[r->setup.engine.id];
-      if (fnv1a(row.text("id")) % 2 == 0) {
+      bool fits = fnv1a(row.text("id")) % 2 == 0;
+      auto add = [&, shared = std::make_shared<const SystemRow>(std::move(*r))](bool first_token, double seconds) {
+        (fits ? rows.fitting : rows.judging).push_back({shared, first_token, seconds});
+        if (!fits) return;
         rows.task.ids.push_back(row.text("id"));
-        rows.task.measured.push_back(measured);
-        rows.systems.push_back(std::move(*r));
-      } else {
-        rows.judging_measured.push_back(measured);
-        rows.judging.push_back(std::move(*r));
-      }
+        rows.task.measured.push_back(seconds);
+        bool queues = first_token && shared->load->concurrency > most_without_queue;
+        rows.task.weights.push_back(queues ? 0 : first_token ? ttft_weight : 1);
+      };
+      add(false, measured);
+      std::optional<double> ttft = row.number(moe ? "silicon_ttft_ms" : "ttft_ms");
+      if (ttft && *ttft > 0) add(true, *ttft * 1e-3);
     }
   }
   std::vector<EngineFit> fits;
   for (auto& [id, rows] : by_engine)
-    if (rows.systems.size() >= 20) fits.push_back(fit_one(rows));
+    if (rows_of(rows.fitting) >= 20) fits.push_back(fit_one(rows));
   return fits;
 }
 

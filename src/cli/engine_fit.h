@@ -34,6 +34,9 @@ struct EngineFit {
   double error = 0;  ///< median, held out
   double error_p90 = 0;
   double error_before = 0;  ///< median of the catalogue's costs on the same rows
+  double ttft_error = 0;    ///< the same of the time to the first token
+  double ttft_error_p90 = 0;
+  double ttft_error_before = 0;
 };
 
 /// One per engine that the tables serve with. Slow: every step of the search predicts all rows.

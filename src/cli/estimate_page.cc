@@ -314,6 +314,8 @@ void EstimatePage::serving(const Load& load) {
                          {"prefill_seconds", r.prefill.value},
                          {"first_prefill_seconds", r.first_prefill.value},
                          {"ttft_seconds", r.ttft.value},
+                         {"ttft_low_seconds", r.ttft_low.value},
+                         {"ttft_high_seconds", r.ttft_high.value},
                          {"tpot_seconds", r.tpot.value},
                          {"tpot_low_seconds", r.tpot_low.value},
                          {"tpot_high_seconds", r.tpot_high.value},
@@ -341,9 +343,11 @@ void EstimatePage::serving(const Load& load) {
   facts.rows = {
       {"concurrency", fmt::format("{} requests, {} of them decoding{}", significant(r.concurrency, 3),
                                   significant(r.decoding, 3), queued)},
-      {"TTFT", fmt::format("{}  (prefill alone {})", duration(r.ttft), duration(r.prefill)) +
-                   (load.shared_prefix > 0 ? fmt::format("; of the first prompt {}", duration(r.first_prefill)) : "")},
-      {"TPOT", fmt::format("{}  (80 % range {} to {})", duration(r.tpot), duration(r.tpot_low), duration(r.tpot_high))},
+      {"TTFT", with_range(r.ttft, r.ttft_low, r.ttft_high)},
+      {"prefill alone",
+       duration(r.prefill) +
+           (load.shared_prefix > 0 ? fmt::format("; of the first prompt {}", duration(r.first_prefill)) : "")},
+      {"TPOT", with_range(r.tpot, r.tpot_low, r.tpot_high)},
       {"throughput", fmt::format("{} requests/s, {} generated", significant(r.requests_per_second, 3),
                                  speed_of(r.tokens_per_second))}};
   for (const TokenCost& c : token_costs)

@@ -25,7 +25,11 @@ Json json_of_choice(const PlanRequest& r, const ModelPlan& p, std::size_t offer)
             {"tpot_seconds", s.tpot.value},
             {"tpot_low_seconds", s.tpot_low.value},
             {"tpot_high_seconds", s.tpot_high.value}};
-  if (r.demand.serves()) j["ttft_seconds"] = s.ttft.value;
+  if (r.demand.serves()) {
+    j["ttft_seconds"] = s.ttft.value;
+    j["ttft_low_seconds"] = s.ttft_low.value;
+    j["ttft_high_seconds"] = s.ttft_high.value;
+  }
   j["tokens_per_second"] = s.tokens_per_second;
   j["usual_tokens_per_second"] = c.usual.tokens_per_second;
   if (std::optional<double> cost = dollars(r.offers[offer], c)) {

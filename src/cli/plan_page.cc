@@ -123,9 +123,9 @@ void PlanPage::chosen() {
   Facts facts;
   facts.rows = {{"layout", fmt::format("{}, {} weights and KV, engine {}", layout_words(c.d, c.spare),
                                        format_words(p.model, c.d), offer.engine.id)},
-                {"TPOT", fmt::format("{}  (80 % range {} to {})", duration(c.serving.tpot),
-                                     duration(c.serving.tpot_low), duration(c.serving.tpot_high))}};
-  if (r.demand.serves()) facts.rows.push_back({"TTFT", duration(c.serving.ttft)});
+                {"TPOT", with_range(c.serving.tpot, c.serving.tpot_low, c.serving.tpot_high)}};
+  if (r.demand.serves())
+    facts.rows.push_back({"TTFT", with_range(c.serving.ttft, c.serving.ttft_low, c.serving.ttft_high)});
   facts.rows.push_back({"throughput", speed_of(c.serving.tokens_per_second)});
   bool differs = r.demand.headroom > 0 || r.demand.spare > 0;
   if (differs)
@@ -162,7 +162,7 @@ void PlanPage::table_of(const std::string& title, const std::vector<std::size_t>
     std::vector<std::string> row = {r.offers[i].device.id, std::to_string(c.devices()), layout_words(c.d, c.spare)};
     if (formats) row.push_back(format_words(p.model, c.d));
     row.push_back(duration(tpot_of(r, c.serving)));
-    if (r.demand.serves()) row.push_back(duration(ttft_of(r, r.offers[i], c.serving)));
+    if (r.demand.serves()) row.push_back(duration(ttft_of(r, c.serving)));
     if (priced) {
       std::optional<double> cost = dollars(r.offers[i], c);
       row.push_back(cost ? fmt::format("{:.2f}", *cost) : "-");

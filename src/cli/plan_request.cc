@@ -26,9 +26,7 @@ std::optional<double> token_energy(const Offer& offer, const Choice& c) {
 
 Seconds tpot_of(const PlanRequest& r, const Serving& s) { return r.demand.pessimistic ? s.tpot_high : s.tpot; }
 
-Seconds ttft_of(const PlanRequest& r, const Offer& o, const Serving& s) {
-  return r.demand.pessimistic ? o.range.high * s.ttft : s.ttft;
-}
+Seconds ttft_of(const PlanRequest& r, const Serving& s) { return r.demand.pessimistic ? s.ttft_high : s.ttft; }
 
 Choices choices_of(const PlanRequest& r, const Model& model, const Offer& offer) {
   Choices choices = r.choices;

@@ -53,7 +53,7 @@ SetupOptions options_of(const PlanRequest& request, const Model& model, const Of
 std::optional<double> dollars(const Offer& offer, const Choice& choice);
 /// The times that limits hold for: with --confidence p90 the upper end of the range.
 Seconds tpot_of(const PlanRequest& request, const Serving& serving);
-Seconds ttft_of(const PlanRequest& request, const Offer& offer, const Serving& serving);
+Seconds ttft_of(const PlanRequest& request, const Serving& serving);
 /// What the objective makes of it: smaller is better, infinite where it is unknown.
 double score(const PlanRequest& request, const Offer& offer, const Choice& choice);
 /// The price of one device at which an offer would cost what the best one does.

@@ -72,7 +72,7 @@ constexpr Limit limits[] = {
     {[](const PlanRequest& r) { return r.demand.ttft.has_value(); }, [](Wish& w) { w.demand.ttft.reset(); },
      [](Wish& w, double v) { w.demand.ttft = Seconds{v}; },
      [](Wish& w, const PlanRequest& r) { w.demand.ttft = r.demand.ttft; },
-     [](const PlanRequest& r, const Offer& o, const Choice& c) { return ttft_of(r, o, c.serving).value; },
+     [](const PlanRequest& r, const Offer&, const Choice& c) { return ttft_of(r, c.serving).value; },
      [](const PlanRequest& r) { return r.demand.ttft->value; }, rounded_up,
      [](const PlanRequest&, double v) { return "TTFT " + duration({v}); }},
 };

@@ -152,8 +152,6 @@ void set_quantisation(Model& model, const Row& row) {
   if (linears && linears->arithmetic != model.weights.linears.arithmetic) model.weights.linears = *linears;
 }
 
-constexpr i64 any_number = i64(1) << 20;
-
 /// The batch's prompts, each read alone, spread over the tokens that it generates.
 Serving after_prompts(Serving decoding, const Setup& s, const Load& load) {
   Seconds prompts = double(s.w.batch) * prefill_time(s.model, s.device, s.d, s.engine, load.input, 0);
@@ -173,17 +171,49 @@ bool is_judged(const Row& row) {
          (confidence.empty() || confidence == "A" || confidence == "B");
 }
 
-Seconds SystemRow::per_token(const Engine& engine) const {
+Seconds SystemRow::per_token(const Engine& engine) const { return predicted(engine).tpot; }
+
+Serving SystemRow::predicted(const Engine& engine) const {
   const Setup& s = setup;
-  if (load) return serve(s.model, s.device, s.d, engine, *load, capacity, s.range).tpot;
-  return decode_step(s.model, s.device, s.d, s.w, engine, s.range).expected;
+  if (in_step) return lockstep(engine);
+  if (load) return serve(s.model, s.device, s.d, engine, *load, capacity, s.range);
+  Serving decoding = served_by_step(decode_step(s.model, s.device, s.d, s.w, engine, s.range), sequences);
+  return prompts_first ? after_prompts(decoding, s, *prompts_first) : decoding;
 }
 
-Serving SystemRow::predicted() const {
+/// Every round begins with all prompts. The first one read waits for the others before it decodes, the last one for
+/// the others before it is read: in the mean half of them on either side.
+Serving SystemRow::lockstep(const Engine& engine) const {
   const Setup& s = setup;
-  if (load) return serve(s.model, s.device, s.d, s.engine, *load, capacity, s.range);
-  Serving decoding = served_by_step(s.step(), sequences);
-  return prompts_first ? after_prompts(decoding, s, *prompts_first) : decoding;
+  Workload w{load->input + load->output / 2, s.w.batch, 0};
+  Serving r = served_by_step(decode_step(s.model, s.device, s.d, w, engine, s.range), sequences);
+  Serving one = serve(s.model, s.device, s.d, engine, {load->input, load->output, 1}, capacity, s.range);
+  Seconds half = double(s.w.batch - 1) / 2 * one.among_many;
+  double slower = 1 + half / (double(load->output) * r.tpot);
+  for (Seconds* t : {&r.tpot, &r.tpot_low, &r.tpot_high}) *t = slower * *t;
+  double later = 1 + half / one.ttft;
+  r.ttft = later * one.ttft;
+  r.ttft_low = later * one.ttft_low;
+  r.ttft_high = later * one.ttft_high;
+  r.prefill = one.prefill;
+  return r;
+}
+
+/// What the engine's memory admits. It ran, so at least one fits.
+void SystemRow::set_capacity() {
+  constexpr i64 any_number = i64(1) << 20;
+  i64 fitting = setup.capacity(*load);
+  capacity = fitting > 0 ? fitting : any_number;
+}
+
+Serving SystemRow::benchmarked(const Engine& engine) const {
+  Serving s = predicted(engine);
+  if (in_step) return s;
+  constexpr double opening_share = 0.1;
+  double before = (s.running / double(setup.d.dp) - 1) / 2;  // of the prompts that arrive with it
+  double later = 1 + opening_share * before * s.among_many / s.ttft;
+  for (Seconds* t : {&s.ttft, &s.ttft_low, &s.ttft_high}) *t = later * *t;
+  return s;
 }
 
 std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& skipped) {
@@ -216,7 +246,8 @@ std::optional<SystemRow> decode_row(const Row& row, Names& names, std::string& s
   Load load{row.whole("input_len", 1024), row.whole("output_len", 128), r.sequences, 0, 0};
   if (is_serving(row)) {
     r.load = load;
-    r.capacity = any_number;
+    r.set_capacity();
+    r.in_step = s.engine.prompts_first;
   } else if (row.number("includes_prefill") == 1.0) {
     r.prompts_first = load;
   }
@@ -241,8 +272,7 @@ std::optional<SystemRow> moe_row(const Row& row, Names& names, std::string& skip
   s.d.attention_dp = std::min(s.d.tp, row.whole("attn_dp", 1));
   s.d.ep = row.whole("ep", 1) > 1 ? s.d.tp : 1;
   r.load = Load{row.whole("isl", 1024), row.whole("osl", 128), double(row.whole("concurrency", 1)), 0, 0};
-  i64 fitting = s.capacity(*r.load);
-  r.capacity = fitting > 0 ? fitting : any_number;  // it ran, so it fits
+  r.set_capacity();
   return r;
 }
 

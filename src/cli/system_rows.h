@@ -17,10 +17,22 @@ struct SystemRow {
   /// A batch whose prompts are all read before it decodes, where the row's rate counts the time of both.
   std::optional<Load> prompts_first;
 
+  /// Requests of one length that an engine admits together and that end together: all prompts are read at once.
+  bool in_step = false;
+
   /// Between two tokens of a sequence, run by `engine`.
   Seconds per_token(const Engine& engine) const;
   /// With the range and the floor of it.
-  Serving predicted() const;
+  Serving predicted() const { return predicted(setup.engine); }
+  Serving predicted(const Engine& engine) const;
+  /// The same with the mean time to the first token that a benchmark sees: it sends ten times as many requests as it
+  /// keeps in the system, the first of them all at once.
+  Serving benchmarked(const Engine& engine) const;
+
+  void set_capacity();
+
+ private:
+  Serving lockstep(const Engine& engine) const;
 };
 
 /// What the row says, or why it can't be read in `skipped`.

@@ -78,6 +78,11 @@ struct Engine {
   Seconds sequence;            ///< per sequence of the batch
   Seconds sequence_layer;      ///< per sequence of the batch and layer
   double prefill_overlap = 0;  ///< share of a prefill that does not hold up decoding
+  Seconds prompt_op;           ///< per matrix and attention of a layer in a pass that reads prompts: no graph holds it
+  Seconds prompt_moe_layer;    ///< more of it where experts are chosen
+  bool prompts_first = false;  ///< decodes only when no prompt waits: requests of one length stay in step
+  Seconds request;             ///< beside its prompt's pass, before the first token: network, tokenizer, scheduling
+  double expert_compute = 1;   ///< share of the arithmetic other matrices reach that its kernels of experts reach
   std::string kv_flag;         ///< what asks it for an fp8 cache
   std::string command;         ///< how to start it; {model} {tp} {context} are filled in
   std::string log_line;        ///< the line of its log that would check a prediction

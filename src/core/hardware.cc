@@ -13,7 +13,7 @@ constexpr Arithmetic wider[][4] = {
     {Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32, Arithmetic::fp32},
     {Arithmetic::fp8, Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},
     {Arithmetic::int8, Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},
-    {Arithmetic::fp4, Arithmetic::fp8, Arithmetic::bf16, Arithmetic::fp16},
+    {Arithmetic::fp4, Arithmetic::bf16, Arithmetic::fp16, Arithmetic::fp32},  // by weight-only kernels
 };
 
 template <class Rate>

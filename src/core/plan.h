@@ -93,7 +93,7 @@ class Replica {
   bool in_time(const Serving& s) const;
   /// The upper end of the range where the demand is pessimistic.
   Seconds tpot(const Serving& s) const { return demand_.pessimistic ? s.tpot_high : s.tpot; }
-  Seconds ttft(const Serving& s) const { return demand_.pessimistic ? range_.high * s.ttft : s.ttft; }
+  Seconds ttft(const Serving& s) const { return demand_.pessimistic ? s.ttft_high : s.ttft; }
   /// Collectives' share of a step of one sequence.
   double link_share() const;
 

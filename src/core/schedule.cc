@@ -29,6 +29,7 @@ Schedule::Schedule(const Model& model, const Device& device, const Deployment& d
     bool mixer = !std::holds_alternative<NoAttention>(g.attention),
          ff = !std::holds_alternative<NoFeedForward>(g.feed_forward);
     mixers_ += double(g.count) * double(mixer);
+    if (mixer) prompt_overhead_ += double(g.count) * engine.prompt_op;
     feed_forwards_ += double(g.count) * double(ff);
     if (std::holds_alternative<MoeFeedForward>(g.feed_forward)) moe_layers += double(g.count);
     if (g.shares_kv) sharing += double(g.count);
@@ -46,6 +47,7 @@ Schedule::Schedule(const Model& model, const Device& device, const Deployment& d
   layer_overhead_ = layers * (engine.layer + std::log2(double(d_.tp)) * engine.layer_per_log2_tp + a.layer +
                               double(model.hidden) / 1024.0 * a.layer_per_1024_hidden) +
                     moe_layers * engine.moe_layer;
+  prompt_overhead_ += moe_layers * engine.prompt_moe_layer;
   step_overhead_ = a.step + engine.step;
   sequence_overhead_ = engine.sequence + layers * engine.sequence_layer;
   stage_hops_ = double(d_.pp - 1) * (a.hop + engine.stage);
@@ -85,6 +87,7 @@ MatrixOp Schedule::matrix(PartKind part, double layers, Seconds launch, Bytes by
 MatrixOp Schedule::expert_matrix(double layers, Seconds launch, Bytes bytes, Flops per_row, const Format& f) const {
   MatrixOp op = matrix(PartKind::experts, layers, launch, bytes, per_row, f);
   op.streamed = op.bytes / expert_fraction(f);
+  op.per_row.reached = op.per_row.reached / engine_.expert_compute;
   return op;
 }
 
@@ -108,6 +111,7 @@ void Schedule::add_linears(const LayerGroup& g) {
     bool experts = l.role == WeightRole::expert && moe;
     double read = double(l.parameters) * share / (experts ? double(moe->experts) : 1);
     Seconds launch = l.fused ? Seconds{} : device_.achievable.linear_rate(f.arithmetic).launch;
+    if (!l.fused) prompt_overhead_ += layers * engine_.prompt_op;
     Bytes bytes = scale_ * f.size(read, 1 << 20);
     Flops flops{2.0 * double(l.active) * share};
     if (experts) {

@@ -80,6 +80,8 @@ class Schedule {
   /// bits do. What a format's own kernels reach was timed on single matrices, few of them large once they are narrow.
   double expert_fraction(const Format& format) const;
   Seconds layer_overhead() const { return layer_overhead_; }
+  /// What a pass that reads prompts costs beside its kernels.
+  Seconds prompt_overhead() const { return prompt_overhead_; }
   Seconds step_overhead(double batch) const { return step_overhead_ + sequences(batch) * sequence_overhead_; }
   /// Those of `batch` sequences that the fullest group of data-parallel attention has: the others wait for it.
   double sequences(double batch) const {
@@ -129,7 +131,7 @@ class Schedule {
   double most_moves_ = 1;
   double mixers_ = 0, feed_forwards_ = 0;  ///< layers that end in an all-reduce
   Seconds reduce_mixer_, reduce_mixer_row_, reduce_, reduce_row_;
-  Seconds layer_overhead_, step_overhead_, sequence_overhead_, stage_hops_;
+  Seconds layer_overhead_, step_overhead_, sequence_overhead_, stage_hops_, prompt_overhead_;
   Bytes resident_weights_;
 };
 

@@ -17,6 +17,14 @@ Seconds chunk_time(const Schedule& schedule, double chunk, double cached, Prompt
   return pass.seconds();
 }
 
+/// The last token is always read.
+double unread_tokens(i64 input, i64 found) { return double(input - std::min(found, input - 1)); }
+
+/// What the host takes to launch the passes that read so many tokens: no graph holds them.
+Seconds host_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, double tokens) {
+  return std::ceil(tokens / double(d.batched_tokens)) * Schedule(m, device, d, e).prompt_overhead();
+}
+
 /// Chunks between which their times run in straight lines: attention grows with what is cached until a window is full,
 /// an indexer has its choice, or eviction begins.
 std::vector<i64> corners(const Model& m, const Deployment& d, double size, double cached, i64 chunks) {
@@ -40,9 +48,9 @@ std::vector<i64> corners(const Model& m, const Deployment& d, double size, doubl
 
 }  // namespace
 
-Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, i64 input, i64 found,
-                     Prompts prompts) {
-  double cached = double(std::min(found, input - 1)), left = double(input) - cached;  // the last token is always read
+Seconds prompt_kernels(const Model& m, const Device& device, const Deployment& d, const Engine& e, i64 input, i64 found,
+                       Prompts prompts) {
+  double left = unread_tokens(input, found), cached = double(input) - left;
   double size = double(d.batched_tokens), whole_chunks = std::floor(left / size), rest = left - whole_chunks * size;
   Schedule schedule(m, device, d, e);
   auto chunk = [&](i64 k) { return chunk_time(schedule, size, cached + double(k) * size, prompts); };
@@ -60,6 +68,11 @@ Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, 
   }
   if (rest > 0) sum += chunk_time(schedule, rest, cached + whole_chunks * size, prompts);
   return sum;
+}
+
+Seconds prefill_time(const Model& m, const Device& device, const Deployment& d, const Engine& e, i64 input, i64 found) {
+  return larger(prompt_kernels(m, device, d, e, input, found, Prompts::one),
+                host_time(m, device, d, e, unread_tokens(input, found)));
 }
 
 double StepCurve::operator()(double batch) {
@@ -103,8 +116,12 @@ Server::Server(const Model& m, const Device& device, const Deployment& d, const 
       step_(decoder_, anchor),
       prefill_(prefill_time(m, device, d, e, load.input, load.cached())),
       first_prefill_(load.shared_prefix > 0 ? prefill_time(m, device, d, e, load.input, 0) : prefill_),
-      work_(d.attention_dp > 1 ? prefill_time(m, device, d, e, load.input, load.cached(), Prompts::one_a_group).value
-                               : prefill_.value),
+      kernels_(prompt_kernels(m, device, d, e, load.input, load.cached(), Prompts::one).value),
+      host_(host_time(m, device, d, e, unread_tokens(load.input, load.cached())).value),
+      work_(d.attention_dp > 1 ? prompt_kernels(m, device, d, e, load.input, load.cached(), Prompts::one_a_group).value
+                               : kernels_),
+      at_once_(double(d.attention_dp) *
+               std::max(1.0, std::floor(double(d.batched_tokens) / unread_tokens(load.input, load.cached())))),
       basis_(anchor == 1 ? device.achievable.basis : Basis::observed),
       most_(double(std::min<i64>(capacity, 1 << 16))),
       tokens_(double(load.output - 1)),
@@ -113,28 +130,56 @@ Server::Server(const Model& m, const Device& device, const Deployment& d, const 
   decoder_.set_workload({load.input + load.output / 2, 1, load.shared_prefix});
 }
 
-/// Share of the time that prompts of others hold up decoding, at one request a second: a request does not hold up
-/// itself, and prompts in different stages don't wait for each other.
-double Server::held_up(double requests) const {
-  return others(requests) * work_ / stages(requests) * (1 - engine_.prefill_overlap);
+/// The share of a prompt's time by which it holds up decoding: a request does not hold up itself, and prompts in
+/// different stages don't wait for each other.
+double Server::holding_up(double requests) const {
+  return others(requests) / stages(requests) * (1 - engine_.prefill_overlap);
 }
 
-/// The throughput at which `decoding` sequences decode, from X = decoding / (tokens * TPOT) and
-/// TPOT = step / (1 - X * held_up).
+/// A pass reads prompts beside a step's tokens: it takes as long as their kernels, or as the host needs to launch them.
+struct Server::Passes {
+  double one;   ///< what a prompt adds to a step that it has to itself
+  double many;  ///< where as many as a pass takes share it
+  double work;  ///< kernels alone
+  double all;   ///< the least that a pass takes that reads prompts
+};
+
+Server::Passes Server::passes(double step, double requests) const {
+  double up = holding_up(requests), launching = std::max(0.0, host_ - step);
+  return {up * std::max(work_, launching), up * std::max(work_, launching / at_once_), up * work_,
+          step + up * launching};
+}
+
+/// The time between two tokens of a sequence at a throughput of x, where a step alone takes `step`. While a pass reads
+/// prompts, others arrive; from the rate at which every pass has some they share its launches, as many as fit a pass.
+double Server::between_tokens(double x, double step, double requests) const {
+  Passes p = passes(step, requests);
+  auto slowed = [&](double a_prompt) { return x * a_prompt < 1 ? step / (1 - x * a_prompt) : HUGE_VAL; };
+  return std::max(slowed(p.many), std::min(slowed(p.one), std::max(slowed(p.work), p.all)));
+}
+
+/// The throughput at which `decoding` sequences decode: X = decoding / (tokens * between_tokens(X)).
 double Server::throughput(double decoding, double requests) {
-  return decoding / (tokens_ * step_(decoding) + held_up(requests) * decoding);
+  double step = step_(decoding);
+  Passes p = passes(step, requests);
+  auto slowed = [&](double a_prompt) { return decoding / (tokens_ * step + a_prompt * decoding); };
+  return std::min(slowed(p.many), std::max(slowed(p.one), std::min(slowed(p.work), decoding / (tokens_ * p.all))));
 }
 
 /// What the loop is at throughput `x` with so many decoding and about `requests` in the system. Not possible where
 /// prompts alone take all of the time.
 Server::Point Server::at(double x, double decoding, double requests) {
   Point p;
-  double prefill = prefill_.value, used = x * work_ / stages(requests);
+  double used = x * among_many() / stages(requests);
   if (used >= 1) return p;
+  double step = step_(decoding);
   p.decoding = decoding;
-  p.tpot = step_(decoding) / (1 - x * held_up(requests));
-  double queue = others(requests) * used / (2 * (1 - used)) * prefill;  // another prompt is being read when it arrives
-  p.ttft = prefill + queue + others(requests) * p.tpot / 2;             // and a step is under way
+  p.tpot = between_tokens(x, step, requests);
+  double together = std::clamp(x * p.tpot, 1.0, at_once_), pass = std::max(together * kernels_, host_);
+  double reading = std::min(1.0, x / together * std::max(together * work_, host_) / stages(requests));
+  // A pass or a step is under way when it arrives, the more likely the longer it takes; and prompts queue.
+  double wait = (reading * pass + (1 - reading) * step) / 2 / (1 - used);
+  p.ttft = engine_.request.value + pass + others(requests) * wait;
   p.possible = true;
   return p;
 }
@@ -154,7 +199,7 @@ void Server::reach(Serving& s, double running) {
   auto point = [&](double x, double decoding) { return at(x, decoding, running); };
   auto fewer = [&](const Point& p, double x) { return p.possible && p.in_system(x, tokens_) < running; };
   if (tokens_ == 0) {
-    double x = last_below(0, stages_ / work_, [&](double some) { return fewer(point(some, 0), some); });
+    double x = last_below(0, stages_ / among_many(), [&](double some) { return fewer(point(some, 0), some); });
     return point(x, 0).set(s, x, running);
   }
   double decoding = last_below(0, most_, [&](double some) {
@@ -196,6 +241,7 @@ Serving Server::operator()(const Load& load, i64 count) {
   s.basis = basis_;
   s.prefill = prefill_;
   s.first_prefill = first_prefill_;
+  s.among_many = {among_many()};
   s.stable = most_ > 0;
   if (!s.stable) return s;
   double replicas = double(count);
@@ -211,6 +257,8 @@ Serving Server::operator()(const Load& load, i64 count) {
   Step least = decoder_.step(std::max<i64>(1, i64(s.decoding)));
   s.tpot_low = larger(least.floor, range_.low * s.tpot);
   s.tpot_high = larger(s.tpot, range_.high * s.tpot);
+  s.ttft_low = range_.ttft_low * s.ttft;
+  s.ttft_high = range_.ttft_high * s.ttft;
   s.requests_per_second *= replicas;
   s.running *= replicas;
   s.decoding *= replicas;

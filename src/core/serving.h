@@ -2,7 +2,8 @@
 //
 // With B requests in the system, X = B / (TTFT + (output-1)·TPOT) of them finish a second, and
 // B_dec = X·(output-1)·TPOT are decoding. Every finished request has cost one prefill, most of which stands
-// in the way of the decoders: TPOT = step(B_dec) + TPOT·X·prefill·(1-overlap). KV capacity caps what runs at
+// in the way of the decoders: TPOT = step(B_dec) + TPOT·X·prefill·(1-overlap). A pass that reads prompts takes as long
+// as their kernels, or as the host needs to launch them; prompts that wait share it. KV capacity caps what runs at
 // once; the rest queues, which shows in TTFT. An arrival rate settles at the concurrency it needs, or at none.
 #pragma once
 
@@ -32,7 +33,9 @@ struct Serving {
   double running = 0;      ///< admitted by the KV capacity; the rest queues
   Seconds prefill;         ///< of one prompt alone
   Seconds first_prefill;   ///< of the first prompt, which finds no shared prefix
+  Seconds among_many;      ///< of a prompt where more wait than a pass takes
   Seconds ttft;
+  Seconds ttft_low, ttft_high;
   Seconds tpot;
   Seconds tpot_low, tpot_high;
   double requests_per_second = 0;
@@ -40,13 +43,18 @@ struct Serving {
   Basis basis = Basis::datasheet_only;
 };
 
-/// A prompt read alone, or one of as many as there are groups of data-parallel attention: then they share the work.
+/// A prompt read alone, or one of as many as there are groups of data-parallel attention: then they share the work, and
+/// the time is what each of them takes of the replica's.
 enum class Prompts { one, one_a_group };
 
-/// Time from a prompt's first token to its last, `cached` ones found, in chunks of the scheduler's size. Of prompts
-/// read in all groups at once it is what each of them takes of the replica's time.
+/// The kernels of a prompt's passes, from its first token to its last: passes of the scheduler's size, `cached` tokens
+/// found.
+Seconds prompt_kernels(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
+                       i64 input, i64 cached, Prompts prompts = Prompts::one);
+
+/// Reading a prompt: its kernels, or where that takes longer what the host needs to launch them.
 Seconds prefill_time(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine,
-                     i64 input, i64 cached, Prompts prompts = Prompts::one);
+                     i64 input, i64 cached);
 
 /// Step time as a function of a real number of sequences: between whole ones it is a straight line. What was asked once
 /// is remembered.
@@ -76,9 +84,13 @@ class Server {
 
  private:
   struct Point;
+  struct Passes;
   Point at(double throughput, double decoding, double requests);
   double throughput(double decoding, double requests);
-  double held_up(double requests) const;
+  double between_tokens(double throughput, double step, double requests) const;
+  double holding_up(double requests) const;
+  Passes passes(double step, double requests) const;
+  double among_many() const { return std::max(work_, host_ / at_once_); }
   double others(double requests) const { return 1 - 1 / std::max(1.0, requests); }
   double stages(double requests) const { return std::min(stages_, std::max(1.0, requests)); }
   void reach(Serving& s, double running);
@@ -90,7 +102,10 @@ class Server {
   StepCurve step_;
   Seconds prefill_;  ///< of a prompt alone
   Seconds first_prefill_;
-  double work_;  ///< of the replica's time that a prompt takes
+  double kernels_;  ///< of a prompt alone
+  double host_;     ///< that launching its passes takes
+  double work_;     ///< of a prompt where all groups of data-parallel attention read one
+  double at_once_;  ///< prompts that a pass takes
   Basis basis_;
   double most_;    ///< requests a replica admits
   double tokens_;  ///< of a request that a step each makes

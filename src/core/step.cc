@@ -40,7 +40,15 @@ RangeRule RangeRule::of(const Model& model) const {
   bool experts = std::any_of(model.layers.begin(), model.layers.end(), [](const LayerGroup& g) {
     return std::holds_alternative<MoeFeedForward>(g.feed_forward);
   });
-  return experts && experts_high > 0 ? RangeRule{experts_low, experts_high, 0, 0} : *this;
+  RangeRule rule;
+  auto kind = [&](double usual, double of_experts) { return experts && of_experts > 0 ? of_experts : usual; };
+  rule.low = kind(low, experts_low);
+  rule.high = kind(high, experts_high);
+  rule.ttft_low = kind(ttft_low, experts_ttft_low);
+  rule.ttft_high = kind(ttft_high, experts_ttft_high);
+  if (rule.ttft_low == 0) rule.ttft_low = rule.low;
+  if (rule.ttft_high == 0) rule.ttft_high = rule.high;
+  return rule;
 }
 
 Decoder::Decoder(const Model& model, const Device& device, const Deployment& d, const Engine& engine,

@@ -33,6 +33,11 @@ struct RangeRule {
   double high = 1;
   double experts_low = 0;  ///< for models with experts, where they are known less well; 0: the same
   double experts_high = 0;
+  double ttft_low = 0;  ///< of the time to the first token; 0: as of a step
+  double ttft_high = 0;
+  double experts_ttft_low = 0;
+  double experts_ttft_high = 0;
+  /// That of the model: low and high of its kind, both given.
   RangeRule of(const Model& model) const;
 };
 

@@ -53,6 +53,10 @@ std::string size(Bytes bytes) { return with_unit(bytes.value, bytes_dimension); 
 std::string duration(Seconds seconds) {
   return seconds.value == 0 ? "0 ms" : with_unit(seconds.value, seconds_dimension);
 }
+
+std::string with_range(Seconds expected, Seconds low, Seconds high) {
+  return fmt::format("{}  (80 % range {} to {})", duration(expected), duration(low), duration(high));
+}
 std::string bandwidth(Bandwidth rate) { return with_unit(rate.value, bandwidth_dimension); }
 std::string flop_rate(FlopRate rate) { return with_unit(rate.value, rate_dimension); }
 std::string percent(double share) { return significant(share * 100, 3) + " %"; }
