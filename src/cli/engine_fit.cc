@@ -16,6 +16,8 @@ constexpr EngineCost costs[] = {
      [](Engine& e, double v) { e.layer = {v}; }},
     {"moe_layer", true, 12e-6, 1e-3, [](const Engine& e) { return e.moe_layer.value; },
      [](Engine& e, double v) { e.moe_layer = {v}; }},
+    {"step", true, 400e-6, 1e-1, [](const Engine& e) { return e.step.value; },
+     [](Engine& e, double v) { e.step = {v}; }},
     {"sequence", true, 2e-6, 1e-3, [](const Engine& e) { return e.sequence.value; },
      [](Engine& e, double v) { e.sequence = {v}; }},
     {"sequence_layer", true, 0.2e-6, 1e-4, [](const Engine& e) { return e.sequence_layer.value; },
@@ -100,14 +102,17 @@ std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Nam
     for (std::size_t i = 0; i < table.size(); ++i) {
       Row row{table, i};
       std::string skipped;
-      if (!is_judged(row) || (!moe && !is_serving(row))) continue;
+      if (!is_judged(row)) continue;
       std::optional<SystemRow> r = moe ? moe_row(row, names, skipped) : decode_row(row, names, skipped);
       std::optional<double> figure = row.number(moe ? "silicon_tpot_ms" : "tokens_per_s_total");
-      if (!r || !r->load || !figure || *figure <= 0) continue;
+      if (!r || !(r->load || r->prompts_first) || !figure || *figure <= 0) continue;
+      const Setup& setup = r->setup;  // constants of kernels stay, so they have to be the device's own
+      if (setup.engine.id == "ideal" || setup.device.achievable.basis != Basis::measured_kernels) continue;
       double measured = moe ? *figure * 1e-3 : r->sequences / *figure;
       ServedRows& rows = by_engine[r->setup.engine.id];
       bool fits = fnv1a(row.text("id")) % 2 == 0;
-      auto add = [&, shared = std::make_shared<const SystemRow>(std::move(*r))](bool first_token, double seconds) {
+      auto shared = std::make_shared<const SystemRow>(std::move(*r));
+      auto add = [&](bool first_token, double seconds) {
         (fits ? rows.fitting : rows.judging).push_back({shared, first_token, seconds});
         if (!fits) return;
         rows.task.ids.push_back(row.text("id"));
@@ -117,7 +122,7 @@ std::vector<EngineFit> fit_engines(const std::vector<MeasuredTable>& tables, Nam
       };
       add(false, measured);
       std::optional<double> ttft = row.number(moe ? "silicon_ttft_ms" : "ttft_ms");
-      if (ttft && *ttft > 0) add(true, *ttft * 1e-3);
+      if (ttft && *ttft > 0 && shared->load) add(true, *ttft * 1e-3);
     }
   }
   std::vector<EngineFit> fits;

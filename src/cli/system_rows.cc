@@ -17,6 +17,8 @@ std::string engine_of_row(const std::string& engine) {
                                                                         {"llama.cpp", "llamacpp"}};
   std::string name = lower(engine);
   if (name.rfind("llama.cpp", 0) == 0 && name.find(" 2024-") != name.npos) return "llamacpp-2024";
+  if (name.rfind("vllm", 0) == 0 && name.find(" 2024") != name.npos) return "vllm-v0";
+  if (name.rfind("tensorrt", 0) == 0 && name.find(" 2024") != name.npos) return "trtllm-2024";
   for (auto [prefix, id] : prefixes)
     if (name.rfind(prefix, 0) == 0) return std::string(id);
   return "ideal";
@@ -153,8 +155,8 @@ void set_quantisation(Model& model, const Row& row) {
 }
 
 /// The batch's prompts, each read alone, spread over the tokens that it generates.
-Serving after_prompts(Serving decoding, const Setup& s, const Load& load) {
-  Seconds prompts = double(s.w.batch) * prefill_time(s.model, s.device, s.d, s.engine, load.input, 0);
+Serving after_prompts(Serving decoding, const Setup& s, const Engine& engine, const Load& load) {
+  Seconds prompts = double(s.w.batch) * prefill_time(s.model, s.device, s.d, engine, load.input, 0);
   double slower = 1 + prompts / (double(load.output) * decoding.tpot);
   for (Seconds* t : {&decoding.tpot, &decoding.tpot_low, &decoding.tpot_high}) *t = slower * *t;
   decoding.tokens_per_second /= slower;
@@ -178,7 +180,7 @@ Serving SystemRow::predicted(const Engine& engine) const {
   if (in_step) return lockstep(engine);
   if (load) return serve(s.model, s.device, s.d, engine, *load, capacity, s.range);
   Serving decoding = served_by_step(decode_step(s.model, s.device, s.d, s.w, engine, s.range), sequences);
-  return prompts_first ? after_prompts(decoding, s, *prompts_first) : decoding;
+  return prompts_first ? after_prompts(decoding, s, engine, *prompts_first) : decoding;
 }
 
 /// Every round begins with all prompts. The first one read waits for the others before it decodes, the last one for
