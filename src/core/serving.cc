@@ -178,8 +178,9 @@ Server::Point Server::at(double x, double decoding, double requests) {
   double together = std::clamp(x * p.tpot, 1.0, at_once_), pass = std::max(together * kernels_, host_);
   double reading = std::min(1.0, x / together * std::max(together * work_, host_) / stages(requests));
   // A pass or a step is under way when it arrives, the more likely the longer it takes; and prompts queue.
-  double wait = (reading * pass + (1 - reading) * step) / 2 / (1 - used);
-  p.ttft = engine_.request.value + pass + others(requests) * wait;
+  double wait = others(requests) * (reading * pass + (1 - reading) * step) / 2 / (1 - used);
+  double all_before = (std::max(1.0, requests) - 1) * among_many() / stages(requests);  // no more than there are wait
+  p.ttft = engine_.request.value + pass + std::min(wait, all_before + step);
   p.possible = true;
   return p;
 }
