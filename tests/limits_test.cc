@@ -352,6 +352,7 @@ TEST_CASE("an engine's numbers have limits", "[limits]") {
     CHECK(said([&](Engine& e) { e.memory_fraction = share; }) == "memory_fraction: must lie in (0, 1]\n");
     CHECK(said([&](Engine& e) { e.sliding_ratio = share; }) == "sliding_ratio: must lie in (0, 1]\n");
     CHECK(said([&](Engine& e) { e.k_quants = share; }) == "k_quants: must lie in (0, 1]\n");
+    CHECK(said([&](Engine& e) { e.expert_compute = share; }) == "expert_compute: must lie in (0, 1]\n");
   }
   CHECK(said([](Engine& e) { e.memory_fraction = e.sliding_ratio = e.k_quants = 0.01; }).empty());
   CHECK(said([](Engine& e) { e.expert_hidden_tile = 0; }) == "expert_hidden_tile: must be at least 1\n");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <initializer_list>
 #include <numeric>
 
 namespace kvroof {
@@ -154,11 +155,15 @@ void set_quantisation(Model& model, const Row& row) {
   if (linears && linears->arithmetic != model.weights.linears.arithmetic) model.weights.linears = *linears;
 }
 
+void scale(double by, std::initializer_list<Seconds*> times) {
+  for (Seconds* t : times) *t = by * *t;
+}
+
 /// The batch's prompts, each read alone, spread over the tokens that it generates.
 Serving after_prompts(Serving decoding, const Setup& s, const Engine& engine, const Load& load) {
   Seconds prompts = double(s.w.batch) * prefill_time(s.model, s.device, s.d, engine, load.input, 0);
   double slower = 1 + prompts / (double(load.output) * decoding.tpot);
-  for (Seconds* t : {&decoding.tpot, &decoding.tpot_low, &decoding.tpot_high}) *t = slower * *t;
+  scale(slower, {&decoding.tpot, &decoding.tpot_low, &decoding.tpot_high});
   decoding.tokens_per_second /= slower;
   return decoding;
 }
@@ -192,11 +197,12 @@ Serving SystemRow::lockstep(const Engine& engine) const {
   Serving one = serve(s.model, s.device, s.d, engine, {load->input, load->output, 1}, capacity, s.range);
   Seconds half = double(s.w.batch - 1) / 2 * one.among_many;
   double slower = 1 + half / (double(load->output) * r.tpot);
-  for (Seconds* t : {&r.tpot, &r.tpot_low, &r.tpot_high}) *t = slower * *t;
+  scale(slower, {&r.tpot, &r.tpot_low, &r.tpot_high});
   double later = 1 + half / one.ttft;
-  r.ttft = later * one.ttft;
-  r.ttft_low = later * one.ttft_low;
-  r.ttft_high = later * one.ttft_high;
+  r.ttft = one.ttft;
+  r.ttft_low = one.ttft_low;
+  r.ttft_high = one.ttft_high;
+  scale(later, {&r.ttft, &r.ttft_low, &r.ttft_high});
   r.prefill = one.prefill;
   return r;
 }
@@ -214,7 +220,7 @@ Serving SystemRow::benchmarked(const Engine& engine) const {
   constexpr double opening_share = 0.1;
   double before = (s.running / double(setup.d.dp) - 1) / 2;  // of the prompts that arrive with it
   double later = 1 + opening_share * before * s.among_many / s.ttft;
-  for (Seconds* t : {&s.ttft, &s.ttft_low, &s.ttft_high}) *t = later * *t;
+  scale(later, {&s.ttft, &s.ttft_low, &s.ttft_high});
   return s;
 }
 

@@ -114,8 +114,6 @@ Server::Server(const Model& m, const Device& device, const Deployment& d, const 
       range_(range.of(m)),
       decoder_(m, device, d, e, range),
       step_(decoder_, anchor),
-      prefill_(prefill_time(m, device, d, e, load.input, load.cached())),
-      first_prefill_(load.shared_prefix > 0 ? prefill_time(m, device, d, e, load.input, 0) : prefill_),
       kernels_(prompt_kernels(m, device, d, e, load.input, load.cached(), Prompts::one).value),
       host_(host_time(m, device, d, e, unread_tokens(load.input, load.cached())).value),
       work_(d.attention_dp > 1 ? prompt_kernels(m, device, d, e, load.input, load.cached(), Prompts::one_a_group).value
@@ -128,6 +126,8 @@ Server::Server(const Model& m, const Device& device, const Deployment& d, const 
       output_(double(load.output)),
       stages_(e.pipelined ? double(d.pp) : 1) {
   decoder_.set_workload({load.input + load.output / 2, 1, load.shared_prefix});
+  prefill_ = {std::max(kernels_, host_)};
+  first_prefill_ = load.shared_prefix > 0 ? prefill_time(m, device, d, e, load.input, 0) : prefill_;
 }
 
 /// The share of a prompt's time by which it holds up decoding: a request does not hold up itself, and prompts in
