@@ -18,10 +18,9 @@ std::string manner_of(const Row& row) {
 std::string engine_name(const std::string& text) { return text.substr(0, text.find(' ')); }
 
 /// Milliseconds to the first token, where the row has them.
-void add_first_token(const SystemRow& r, const Row& row, const char* column, const std::string& source,
-                     std::vector<Prediction>& out) {
+void add_first_token(const SystemRow& r, const Row& row, const char* column, std::vector<Prediction>& out) {
   if (!r.load || !row.number(column)) return;
-  Prediction p = start(row, "ttft", column, "TTFT, " + source, out.back().kind);
+  Prediction p = start(row, "ttft", column, is_judged(row) ? "TTFT" : "TTFT, trap", out.back().kind);
   Serving s = r.benchmarked(r.setup.engine);
   p.predicted = s.ttft.value * 1e3;
   p.low = s.ttft_low.value * 1e3;
@@ -45,7 +44,7 @@ void predict_decode_row(const Row& row, Names& names, std::vector<Prediction>& o
   p.high = r->sequences / s.tpot_low.value;
   p.basis = std::string(name_of(s.basis));
   if (step.floor_claimed) p.bare = r->sequences / step.floor.value;
-  add_first_token(*r, row, "ttft_ms", manner, out);
+  add_first_token(*r, row, "ttft_ms", out);
 }
 
 /// Milliseconds a token in the serving loop at the row's concurrency.
@@ -63,7 +62,7 @@ void predict_moe_row(const Row& row, Names& names, std::vector<Prediction>& out)
   Setup at = r->setup;
   at.w = {r->load->input + r->load->output / 2, std::max<i64>(1, i64(r->load->concurrency)), 0};
   p.bare = at.step().floor.value * 1e3;
-  add_first_token(*r, row, "silicon_ttft_ms", manner, out);
+  add_first_token(*r, row, "silicon_ttft_ms", out);
 }
 
 std::vector<Prediction> predict_rows(const MeasuredTable& table, const Catalog& catalog,
