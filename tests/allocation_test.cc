@@ -250,6 +250,16 @@ TEST_CASE("llama.cpp: f32 states per slot, again for each snapshot a draft may r
   CHECK(states(model("qwen3.8-27b"), d, e).value == 448.875 * MiB);
 }
 
+TEST_CASE("llama.cpp: what an encoder left is there once, whatever a draft may return to") {
+  // 32 layers of 4096 cells and 8 of 6404 tokens, 2 x 8 heads x 128 x 2 bytes each
+  Deployment d;
+  for (i64 drafted : {0, 2}) {
+    d.draft_tokens = drafted;
+    Allocation a = allocate(model("llama-3.2-11b-vision"), d, {4096, 1, 0}, engine("llamacpp"), 0, {1e12});
+    CHECK(a.per_sequence.value == (32 * 4096 + 8 * 6404) * 4096.0);
+  }
+}
+
 TEST_CASE("llama.cpp: a sequence takes its states with every snapshot; what is used is what fits") {
   // mamba-2.8b: 23.75 MiB of states a slot
   Deployment d;
@@ -530,6 +540,19 @@ TEST_CASE("a draft head's layers are on the last stage") {
   auto layers = [&](i64 stage) { return cache_types(model("llama-3.1-8b"), d, engine("ideal"), stage)[0].layers; };
   CHECK(layers(0) == 16);
   CHECK(layers(1) == 17);
+}
+
+TEST_CASE("of stages alike the first is told of") {
+  Model m;
+  m.id = "even";
+  m.hidden = m.vocab = 1;
+  m.layers.push_back({.count = 32, .attention = FullAttention{{1, 1, 64, 64}}, .projections = {}, .feed_forward = {}});
+  m.tied_embeddings = false;
+  Device device;
+  device.memory = {{"HBM", {5e9}, {1e12}, {}, {}}};
+  Deployment d;
+  d.pp = 4;
+  CHECK(fit(m, device, d, {8192, 1, 0}, engine("ideal")).stage == 0);
 }
 
 }  // namespace

@@ -62,6 +62,20 @@ TEST_CASE("the draft takes memory of its own") {
         Approx(with.kv_room.value));
 }
 
+TEST_CASE("beside a draft fits no more than beside none, and as many tokens in proportion") {
+  Setup s = large_model();
+  Memory target = s.memory();  // of both
+  s.draft.reset();
+  Memory bare = s.memory();
+  CHECK(double(target.max_tokens) ==
+        Approx(double(bare.max_tokens) * double(target.max_sequences) / double(bare.max_sequences)).margin(1));
+  // A target of recurrent layers alone holds what its slots are for, and a draft beside it takes none of that away.
+  bare.max_sequences = 1;
+  Memory one = with_draft(bare, {Catalog::built_in().model("llama-3.2-1b"), 4, 0.7}, s.d, s.w, s.engine);
+  CHECK(one.max_sequences == 1);
+  CHECK(one.max_tokens == bare.max_tokens);
+}
+
 TEST_CASE("what can't draft is told why") {
   const Catalog& c = Catalog::built_in();
   Draft draft{c.model("llama-3.1-70b"), 4, 1.5};

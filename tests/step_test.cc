@@ -38,6 +38,27 @@ TEST_CASE("MLA's bytes are not divided by tp, its flops are") {
   CHECK(kv(eight).flops.value == Approx(kv(one).flops.value / 8));
 }
 
+TEST_CASE("two attention groups: attention's matrices are still read while feed-forward's wait for arithmetic") {
+  // This device works on 200 rows in the time it reads their matrix. Of 300 each group passes 150 through attention's.
+  Model m = catalog().model("llama-3.1-8b");
+  Device device;
+  device.id = "plain";
+  device.memory = {{"HBM", {80e9}, {1e12}, {}, {}}};
+  device.peak[int(Arithmetic::bf16)] = FlopRate{4e14};
+  device.link = catalog().device("h100-sxm").link;
+  device.achievable.compute = 0.5;
+  device.achievable.overlap.hidden = 1;
+  device.achievable.linears[int(Arithmetic::bf16)] = LinearRate{1, {}};
+  Deployment d;
+  d.tp = d.attention_dp = 2;
+  Step s = decode_step(m, device, d, {1, 300, 0}, catalog().engine("ideal"), {0.8, 1.3});
+  double attention = 32 * (4096.0 * (4096 + 2 * 1024) + 4096 * 4096), norms = 32 * 2 * 4096;
+  double feed_forward = 32 * 3 * 4096.0 * 14336 / 2;
+  CHECK(s.parts[0].kind == PartKind::weights);
+  CHECK(s.parts[0].seconds.value ==
+        Approx((attention + norms) * 2 / 1e12 + feed_forward * 2 * 300 / 2e14).epsilon(1e-9));
+}
+
 TEST_CASE("pipelining fills the stages: latency sums, throughput does not fall") {
   Deployment d;
   d.pp = 4;

@@ -1,0 +1,62 @@
+// What an explanation says beyond its sums: which leaves it has, and factors that can be worked out by hand.
+#include "core/explain.h"
+
+#include <catch2/catch.hpp>
+
+#include "catalog/catalog.h"
+
+using namespace kvroof;
+
+namespace {
+
+const Catalog& catalog() { return Catalog::built_in(); }
+
+std::vector<std::string> labels(const Node& node) {
+  std::vector<std::string> found;
+  for (const Node& part : node.parts) found.push_back(part.label);
+  return found;
+}
+
+void check_no_empty_leaves(const Node& node) {
+  for (const Node& part : node.parts) {
+    if (part.parts.empty()) CHECK(part.value > 0);
+    check_no_empty_leaves(part);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a latent against MHA: 128 heads of 192 + 128 elements a token, cached as 512 + 64") {
+  Node tree = explain_reductions(catalog().model("deepseek-v3"), {}, 1000);
+  REQUIRE(!tree.parts.empty());
+  const Node& dense = tree.parts[0];  // 3 layers
+  REQUIRE(labels(dense) == std::vector<std::string>{"as MHA in bf16, every token", "head sharing"});
+  CHECK(dense.parts[0].value == 3 * 1000 * 128 * (192 + 128) * 2.0);
+  CHECK(dense.parts[1].value == Approx(576 / (128 * 320.0)));
+  CHECK(dense.value == 3 * 1000 * 576 * 2.0);
+}
+
+TEST_CASE("a group that shares an earlier layer's cache says so, with nothing of its own") {
+  Model m = catalog().model("llama-3.1-8b");
+  m.layers[0].count = 31;
+  m.layers.push_back(m.layers[0]);
+  m.layers[1].count = 1;
+  m.layers[1].shares_kv = true;
+  Node tree = explain_reductions(m, {}, 1000);
+  REQUIRE(tree.parts.size() == 2);
+  CHECK(tree.parts[1].label == "1 x full (shared)");
+  CHECK(tree.parts[1].value == 0);
+  CHECK(tree.parts[1].parts.back().label == "shared with an earlier layer");
+}
+
+TEST_CASE("a step's explanation lists what takes time, and a part that takes one kind of it has one leaf") {
+  Step step = decode_step(catalog().model("llama-3.1-8b"), catalog().device("h100-sxm"), {}, {4096, 1, 0},
+                          catalog().engine("vllm"), {0.8, 1.3});
+  check_no_empty_leaves(explain_step(step));
+  StepPart waiting;
+  waiting.kind = PartKind::step_overhead;
+  waiting.seconds = waiting.fixed = Seconds{1e-3};
+  step.parts = {};
+  step.parts.add(waiting);
+  CHECK(labels(explain_step(step).parts[0]) == std::vector<std::string>{"launches and waits"});
+}
