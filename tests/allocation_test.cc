@@ -222,16 +222,49 @@ TEST_CASE("llama.cpp: slots with a stream each are padded by themselves") {
   CHECK(pools(model("llama-3.1-8b"), d, e, 0, 1024, 3)[0].slots == 1536);
 }
 
+TEST_CASE("llama.cpp: a window of more than half the context is still a window") {
+  // 1,536 cells and a micro-batch of 256 of the 4,096; with a window of 4,096 all of them
+  Deployment d;
+  d.batched_tokens = 256;
+  Model m = model("llama-3.1-8b");
+  for (auto [window, cells] : {std::pair<i64, i64>{1536, 1792}, {2560, 2816}, {4096, 4096}}) {
+    m.layers[0].attention = SlidingAttention{{32, 8, 128, 128}, window};
+    CHECK(pools(m, d, engine("llamacpp"), 0, 4096, 1)[0].slots == cells);
+  }
+}
+
+TEST_CASE("llama.cpp: what fits to the byte fits") {
+  // 32 layers x 2 x 8 heads x 128 x 2 bytes = 131,072 a token
+  for (double count : {1, 2, 3, 5, 7, 100}) {
+    auto held = [&](double bytes) {
+      return allocate(model("llama-3.1-8b"), {}, {4096, 1, 0}, engine("llamacpp"), 0, {bytes}).max_sequences;
+    };
+    CHECK(double(held(count * 4096 * 131072)) == count);
+    CHECK(double(held(count * 4096 * 131072 - 1)) == count - 1);
+  }
+}
+
+TEST_CASE("SGLang: a part of a byte buys no token") {
+  auto tokens = [&](double bytes) {
+    return allocate(model("llama-3.1-8b"), {}, {4096, 1, 0}, engine("sglang"), 0, {bytes}).max_tokens;
+  };
+  CHECK(tokens(1000 * 131072.0) == 1000);
+  CHECK(tokens(1000 * 131072.0 - 0.5) == 999);
+}
+
 TEST_CASE("llama.cpp: windowed layers stay f16 under a quantised cache from April 2026 on") {
   i64 cells = 1024 + 512;
-  auto window_bytes = [&](const char* e) {
-    Deployment d = cached_as("q8_0");
+  auto window_bytes = [&](const char* e, const char* format = "q8_0") {
+    Deployment d = cached_as(format);
     d.batched_tokens = 512;
     for (const CachePool& p : pools(model("gemma-3-12b"), d, engine(e), 0, 8192, 1))
       if (p.limit > 0) return p.total().value / (double(cells) * 40 * 2 * 8 * 256);
     return 0.0;
   };
   CHECK(window_bytes("llamacpp") == 2);
+  CHECK(window_bytes("llamacpp", "fp8") == 2);
+  CHECK(window_bytes("llamacpp", "bf16") == 2);
+  CHECK(window_bytes("llamacpp", "f32") == 4);
   CHECK(window_bytes("llamacpp-2025") == 34 / 32.0);
 }
 

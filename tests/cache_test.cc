@@ -155,6 +155,10 @@ TEST_CASE("layers that do not divide by the stages") {
     }
   }
   CHECK(sums == Counts{5, 1});
+  Model two;  // as far behind as each other: the first begins
+  for (i64 count : {1, 1}) two.layers.emplace_back().count = count;
+  CHECK(stage_layers(two, 0, 2, Stages::inner) == Counts{1, 0});
+  CHECK(stage_layers(two, 1, 2, Stages::inner) == Counts{0, 1});
 }
 
 TEST_CASE("bits of an element in every format") {

@@ -111,5 +111,25 @@ TEST_CASE("even routing has no skew") {
   CHECK(skew_of(moe, 1, 1).value_or(9) == 0);  // one token touches one expert however it is chosen
 }
 
+TEST_CASE("the busiest of ranks reads as many more as the largest of so many normal draws lies above the mean") {
+  // The mean of the largest of n: the integral of 1 - F^n - (1 - F)^n over the upper half, by steps of 0.001.
+  auto largest = [](double n) {
+    double sum = 0;
+    for (double x = 0.0005; x < 9; x += 0.001) {
+      double below = 0.5 * std::erfc(-x / std::sqrt(2.0));
+      sum += (1 - std::pow(below, n) - std::pow(1 - below, n)) * 0.001;
+    }
+    return sum;
+  };
+  MoeFeedForward moe;
+  moe.experts = 1 << 20;
+  moe.top_k = 1 << 10;
+  for (i64 ranks : {2, 4, 8, 16, 32, 64, 128, 256}) {
+    double held = double(moe.experts) / double(ranks), touched = distinct_experts(moe, 500) / double(moe.experts);
+    double above = (busiest_rank_experts(moe, 500, ranks) - held * touched) / std::sqrt(held * touched * (1 - touched));
+    CHECK(above == Approx(largest(double(ranks))).margin(1e-3));
+  }
+}
+
 }  // namespace
 }  // namespace kvroof

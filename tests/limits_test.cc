@@ -291,6 +291,8 @@ TEST_CASE("what can't be laid out is told by the option that asks for it", "[lim
   CHECK(said(dense, [](Setup& s) { s.d.pp = most + 1; }) == "--pp: is 1048577, expected 1 to 1048576\n");
   CHECK(said(dense, [](Setup& s) { s.d.dp = most; }).empty());
   CHECK(said(dense, [](Setup& s) { s.d.dp = most + 1; }) == "--dp: is 1048577, expected 1 to 1048576\n");
+  CHECK(said("mixtral-8x7b", [](Setup& s) { s.d.tp = 4, s.d.ep = 2; }) ==
+        "--ep: 2 must equal tp (4): experts are split over the tensor-parallel ranks\n");
   CHECK(said(dense, [](Setup& s) { s.d.ep = 0; }) == "--ep: is 0, expected 1 to 1048576\n");
   CHECK(said(dense, [](Setup& s) { s.w.context = 0; }) == "--context: is 0, expected 1 to 1099511627776\n");
   CHECK(said(dense, [](Setup& s) { s.w.context = (i64(1) << 40) + 1; }) ==
@@ -398,6 +400,35 @@ TEST_CASE("experts and heads are split by what holds fewest of them", "[limits]"
   groups.d.tp = 64;
   groups.d.attention_dp = 32;  // two ranks attend together
   CHECK(groups.problems().empty());
+}
+
+TEST_CASE("at the limit it is still answered: a cache of 8 EiB, no room for a model without a cache", "[limits]") {
+  Model tiny;
+  tiny.id = "tiny";
+  tiny.hidden = tiny.vocab = 1;
+  tiny.layers.push_back({.count = 1, .attention = FullAttention{{1, 1, 1, 1}}, .projections = {}, .feed_forward = {}});
+  // 4 bytes a token, 2^32 sequences
+  CHECK(problems(tiny, {}, {i64(1) << 29, i64(1) << 32, 0}).empty());
+  CHECK(text_of(problems(tiny, {}, {(i64(1) << 29) + 1, i64(1) << 32, 0})) ==
+        "--context: the cache asked for is beyond 8 EiB (bytes stay exact only below 2^53)\n");
+  tiny.layers[0].attention = NoAttention{};
+  Deployment none;
+  none.kv_room = Bytes{0};
+  CHECK(fit(tiny, catalog().device("h100-sxm"), none, {4096, 8, 0}, catalog().engine("vllm")).fits);
+}
+
+TEST_CASE("every rate of a device is checked, the first one too, and the blocks that its kernel works on", "[limits]") {
+  for (std::size_t a = 0; a < Device{}.peak.size(); ++a) {
+    Device device = catalog().device("h100-sxm");
+    device.peak[a] = FlopRate{0};
+    CHECK(text_of(problems(device)).find("peak." + std::string(name_of(Arithmetic(a)))) != std::string::npos);
+  }
+  for (i64 block : {0, 1, 1024, 1025}) {
+    Device device = catalog().device("h100-sxm");
+    device.achievable.core = {{format("bf16"), {}, {}, FlopRate{1e12}, block, 1, {}, {}}};
+    CHECK(text_of(problems(device)) ==
+          (block == 1 || block == 1024 ? "" : "achievable.core: block must lie in [1, 1024], from_group above 0\n"));
+  }
 }
 
 }  // namespace

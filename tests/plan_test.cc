@@ -251,6 +251,7 @@ TEST_CASE("what stands in the way, by hand") {
   CHECK(memory.miss.obstacle == Obstacle::memory);
   // 128.5 GiB of bf16 weights and about 3 of activations and runtime, against nine tenths of an L4's 22 GiB
   CHECK(memory.miss.best / (1 << 30) == Approx(128.5 + 3 - 0.9 * 22).margin(5));
+  CHECK(memory.miss.best == fit(model, l4, {}, {users_at(1).tokens(), 1, 0}, engine).shortfall.value);
   Device h100 = catalog().device("h100-sxm");
   Demand hasty = users_at(1);
   hasty.tpot = Seconds{0.001};

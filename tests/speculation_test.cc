@@ -62,6 +62,16 @@ TEST_CASE("the draft takes memory of its own") {
         Approx(with.kv_room.value));
 }
 
+TEST_CASE("a prefix in common is held once, of the draft's too") {
+  Setup s = large_model();
+  s.w.shared_prefix = 4000;
+  Memory with = s.memory();
+  s.draft.reset();
+  Memory without = s.memory();
+  // the draft's 16 layers of 8 heads of 64, one of four ranks: two of them, in bf16
+  CHECK((with.allocation.shared - without.allocation.shared).value == 16 * 2 * 2 * 64 * 2 * 4000.0);
+}
+
 TEST_CASE("beside a draft fits no more than beside none, and as many tokens in proportion") {
   Setup s = large_model();
   Memory target = s.memory();  // of both

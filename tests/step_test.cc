@@ -188,5 +188,21 @@ TEST_CASE("an anchored step keeps to its floor") {
   CHECK(twice.tokens_per_second_per_user == Approx(s.tokens_per_second_per_user / 2));
 }
 
+TEST_CASE("a range without one for TTFT has TPOT's; one for experts is theirs alone") {
+  Model dense = catalog().model("llama-3.1-8b"), experts = catalog().model("mixtral-8x7b");
+  RangeRule plain{0.8, 1.3};
+  CHECK(plain.of(dense).ttft_low == 0.8);
+  CHECK(plain.of(dense).ttft_high == 1.3);
+  RangeRule all = plain;
+  all.ttft_low = 0.5, all.ttft_high = 2;
+  all.experts_low = 0.7, all.experts_high = 1.4;
+  all.experts_ttft_low = 0.3, all.experts_ttft_high = 3;
+  RangeRule of_dense = all.of(dense), of_experts = all.of(experts);
+  CHECK(std::array{of_dense.low, of_dense.high, of_dense.ttft_low, of_dense.ttft_high} ==
+        std::array{0.8, 1.3, 0.5, 2.0});
+  CHECK(std::array{of_experts.low, of_experts.high, of_experts.ttft_low, of_experts.ttft_high} ==
+        std::array{0.7, 1.4, 0.3, 3.0});
+}
+
 }  // namespace
 }  // namespace kvroof

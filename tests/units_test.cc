@@ -130,5 +130,14 @@ TEST_CASE("numbers print with four significant digits and the largest unit that 
   CHECK(percent(0.0312) == "3.12 %");
 }
 
+TEST_CASE("blanks around a quantity are no part of it") {
+  for (const char* text : {"8KiB", " 8KiB", "8KiB ", "8 KiB", "\t8 KiB\t", "  8KiB  ", "8KiB   "}) {
+    CAPTURE(text);
+    ParsedNumber size = parse_quantity(text, bytes_dimension);
+    CHECK(size.error.empty());
+    CHECK(size.value == 8192);
+  }
+}
+
 }  // namespace
 }  // namespace kvroof
