@@ -311,6 +311,7 @@ TEST_CASE("TensorRT-LLM: states have no blocks") {
   Allocation a = allocate(model("mamba-2.8b"), {}, {4096, 1, 0}, engine("trtllm"), 0, {100 * MiB});
   CHECK(a.blocks_per_sequence == 0);
   CHECK(a.per_sequence == a.ideal_per_sequence);
+  CHECK(a.max_sequences == 4);  // 23.75 MiB each
 }
 
 TEST_CASE("vLLM: the stages before the last hold one layer more") {
@@ -586,6 +587,33 @@ TEST_CASE("of stages alike the first is told of") {
   Deployment d;
   d.pp = 4;
   CHECK(fit(m, device, d, {8192, 1, 0}, engine("ideal")).stage == 0);
+}
+
+TEST_CASE("where not even the prefix in common fits, no sequence does") {
+  for (const char* e : {"ideal", "sglang", "trtllm"}) {
+    CAPTURE(e);
+    CHECK(allocate(model("llama-3.1-8b"), {}, {4096, 8, 4000}, engine(e), 0, {1000 * 131072.0}).max_sequences == 0);
+  }
+}
+
+TEST_CASE("ideally a sequence takes what it holds beyond the prefix in common; no room is no block") {
+  Allocation a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 1000}, engine("vllm"), 0, {1e10});
+  CHECK(a.ideal_per_sequence.value == 3096 * 131072.0);
+  a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 0}, engine("trtllm"), 0, {0});
+  CHECK(a.blocks == 0);
+  CHECK(a.max_sequences == 0);
+  CHECK(a.concurrency == 0);
+}
+
+TEST_CASE(
+    "vLLM: a window's blocks hold all but its last token and what a step adds, and one more where they lie askew") {
+  Deployment d;
+  d.batched_tokens = 1024;
+  Model m = model("llama-3.1-8b");
+  for (auto [window, blocks] : {std::pair<i64, i64>{1025, 129}, {1026, 130}, {1041, 130}, {1042, 131}}) {
+    m.layers[0].attention = SlidingAttention{{32, 8, 128, 128}, window};
+    CHECK(allocate(m, d, {100'000, 1, 0}, engine("vllm"), 0, {1e11}).blocks_per_sequence == blocks);
+  }
 }
 
 }  // namespace

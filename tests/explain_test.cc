@@ -60,3 +60,11 @@ TEST_CASE("a step's explanation lists what takes time, and a part that takes one
   step.parts.add(waiting);
   CHECK(labels(explain_step(step).parts[0]) == std::vector<std::string>{"launches and waits"});
 }
+
+TEST_CASE("experts touched: as many as there are times the share of them") {
+  Node tree = explain_experts(catalog().model("mixtral-8x7b"), {}, 1);
+  CHECK(tree.value == Approx(2));
+  CHECK(labels(tree) == std::vector<std::string>{"experts", "share touched"});
+  CHECK(tree.parts[1].value == Approx(0.25));
+  CHECK(recomputed(tree) == Approx(tree.value));
+}

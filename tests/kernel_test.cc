@@ -53,6 +53,21 @@ TEST_CASE("a matrix that stays in the cache runs at the cache's share") {
   CHECK(linear_time(d, rate, format("bf16"), 1e6, 1000, false).value == Approx(45e-6));
 }
 
+TEST_CASE("a cache is warm where all of it fits the last level, a matrix where half of that does") {
+  Device d = round_device();  // 10 MB
+  AttentionRate attention{0.5, {}, {}, 0, 1};
+  // one KV head of 128: 512 B a token
+  auto share = [&](i64 tokens) {
+    double bytes = 512.0 * double(tokens);
+    return bytes / 1e12 / attention_time(d, attention, format("bf16"), {1, 1, 128, 1, tokens}, true).value;
+  };
+  CHECK(share(64 * 305) == Approx(1));  // 9.99 MB
+  CHECK(share(64 * 306) == Approx(0.5));
+  LinearRate linear{0.5, {}, 0, 1};
+  CHECK(linear_time(d, linear, format("bf16"), 2.49e6, 1, true).value == Approx(4.98e-6));
+  CHECK(linear_time(d, linear, format("bf16"), 2.51e6, 1, true).value == Approx(10.04e-6));
+}
+
 TEST_CASE("an all-reduce takes the faster of its two algorithms") {
   AllReduceRate rate{{5e-6}, {100e9}, {20e-6}, {400e9}};
   CHECK(all_reduce_time(rate, Bytes{1e5}).value == Approx(6e-6));

@@ -414,7 +414,10 @@ TEST_CASE("at the limit it is still answered: a cache of 8 EiB, no room for a mo
   tiny.layers[0].attention = NoAttention{};
   Deployment none;
   none.kv_room = Bytes{0};
-  CHECK(fit(tiny, catalog().device("h100-sxm"), none, {4096, 8, 0}, catalog().engine("vllm")).fits);
+  for (const char* engine : {"ideal", "vllm", "sglang", "trtllm", "llamacpp"}) {
+    CAPTURE(engine);
+    CHECK(fit(tiny, catalog().device("h100-sxm"), none, {4096, 8, 0}, catalog().engine(engine)).fits);
+  }
 }
 
 TEST_CASE("every rate of a device is checked, the first one too, and the blocks that its kernel works on", "[limits]") {
@@ -428,6 +431,12 @@ TEST_CASE("every rate of a device is checked, the first one too, and the blocks 
     device.achievable.core = {{format("bf16"), {}, {}, FlopRate{1e12}, block, 1, {}, {}}};
     CHECK(text_of(problems(device)) ==
           (block == 1 || block == 1024 ? "" : "achievable.core: block must lie in [1, 1024], from_group above 0\n"));
+  }
+  for (double hidden : {-0.1, 0.0, 1.0, 1.1}) {
+    Device device = catalog().device("h100-sxm");
+    device.achievable.core = {{format("bf16"), {}, {}, FlopRate{1e12}, 1, 1, {}, Overlap{hidden}}};
+    CHECK(text_of(problems(device)) ==
+          (hidden == 0 || hidden == 1 ? "" : "achievable.core: overlap must lie in [0, 1] (sum is 0, max is 1)\n"));
   }
 }
 

@@ -60,5 +60,13 @@ TEST_CASE("shrinking KV heads removes their projections: Llama-2-7B as GQA-8 is 
   CHECK(after / before == Approx(0.8805).epsilon(0.001));
 }
 
+TEST_CASE("MLA spelled out as MHA: 128 heads with keys of 128 + 64 and values of 128") {
+  Model mha = with_kv_heads(Catalog::built_in().model("deepseek-v3"), 0);
+  const Heads* heads = heads_of(mha.layers[0].attention);
+  REQUIRE(heads);
+  CHECK(std::array{heads->query, heads->kv, heads->key_dim, heads->value_dim} ==
+        std::array<i64, 4>{128, 128, 192, 128});
+}
+
 }  // namespace
 }  // namespace kvroof

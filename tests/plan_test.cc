@@ -236,6 +236,10 @@ TEST_CASE("usually the load is as asked for, and the spare replicas are up") {
   more.concurrency = 113;
   CHECK(c->serving.tokens_per_second == Approx(up.serve(more).tokens_per_second).epsilon(1e-9));
   CHECK(c->usual.tpot < c->serving.tpot);
+  d.spare = 0;  // headroom alone
+  c = plan(model, h100, engine, range, d, Choices{}, Objective::cost).best;
+  CHECK(c->serving.concurrency == 113);
+  CHECK(c->usual.concurrency == 90);
   Demand one = users_at(1);  // more replicas than users
   one.spare = 2;
   CHECK(plan(model, h100, engine, range, one, Choices{}, Objective::cost).best->usual.concurrency == 1);
@@ -359,6 +363,24 @@ TEST_CASE("how much of a step its links take") {
     if (p.kind == PartKind::collectives) share = p.seconds / s.expected;
   CHECK(share > 0.05);
   CHECK(replica.link_share() == Approx(share));
+}
+
+TEST_CASE("for throughput alone each user has a replica where devices are free; a second one is no help to one user") {
+  Model model = catalog().model("llama-3.1-8b");
+  Device h100 = catalog().device("h100-sxm");
+  Engine engine = catalog().engine("vllm");
+  RangeRule range{0.9, 1.2};
+  Choices choices;
+  choices.max_devices = 8;
+  choices.tp = {1};
+  std::optional<Choice> each = plan(model, h100, engine, range, users_at(4), choices, Objective::throughput).best;
+  REQUIRE(each);
+  CHECK(each->d.dp == 4);
+  Demand hasty = users_at(1);
+  hasty.ttft = 0.999 * plan(model, h100, engine, range, hasty, Choices{}, Objective::devices).best->serving.ttft;
+  Choices one;
+  one.max_devices = 1;
+  CHECK(plan(model, h100, engine, range, hasty, one, Objective::devices).miss.obstacle == Obstacle::ttft);
 }
 
 }  // namespace

@@ -84,6 +84,8 @@ TEST_CASE("beside a draft fits no more than beside none, and as many tokens in p
   Memory one = with_draft(bare, {Catalog::built_in().model("llama-3.2-1b"), 4, 0.7}, s.d, s.w, s.engine);
   CHECK(one.max_sequences == 1);
   CHECK(one.max_tokens == bare.max_tokens);
+  bare.max_sequences = 0;  // less than one sequence of tokens
+  CHECK(with_draft(bare, {Catalog::built_in().model("llama-3.2-1b"), 4, 0.7}, s.d, s.w, s.engine).max_tokens == 0);
 }
 
 TEST_CASE("what can't draft is told why") {
