@@ -589,6 +589,12 @@ TEST_CASE("of stages alike the first is told of") {
   CHECK(fit(m, device, d, {8192, 1, 0}, engine("ideal")).stage == 0);
 }
 
+TEST_CASE("SGLang: states alone are no tokens") {
+  Allocation a = allocate(model("mamba-2.8b"), {}, {4096, 1, 0}, engine("sglang"), 0, {1e10});
+  CHECK(a.max_sequences > 0);
+  CHECK(a.max_tokens == 0);
+}
+
 TEST_CASE("where not even the prefix in common fits, no sequence does") {
   for (const char* e : {"ideal", "sglang", "trtllm"}) {
     CAPTURE(e);

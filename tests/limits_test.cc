@@ -377,6 +377,9 @@ TEST_CASE("a device's numbers have limits", "[limits]") {
   CHECK(said([](Device& d) { d.memory[0].bandwidth = {0}; }) == "memory[0].bandwidth: must be more than 0 B/s\n");
   CHECK(said([](Device& d) { d.memory[0].bandwidth = {1e22}; }) ==
         "memory[0].bandwidth: must lie between 1 and 1e21 B/s\n");
+  CHECK(said([](Device& d) { d.memory[0].bandwidth = {1}; }).empty());
+  CHECK(said([](Device& d) { d.memory[0].bandwidth = {0.99}; }) ==
+        "memory[0].bandwidth: must lie between 1 and 1e21 B/s\n");
   const std::string link = "link: needs a bandwidth and a domain of at least 1 device\n";
   CHECK(said([](Device& d) { d.link->per_direction = {0}; }) == link);
   CHECK(said([](Device& d) { d.link->domain = 0; }) == link);

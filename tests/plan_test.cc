@@ -242,7 +242,9 @@ TEST_CASE("usually the load is as asked for, and the spare replicas are up") {
   CHECK(c->usual.concurrency == 90);
   Demand one = users_at(1);  // more replicas than users
   one.spare = 2;
-  CHECK(plan(model, h100, engine, range, one, Choices{}, Objective::cost).best->usual.concurrency == 1);
+  c = plan(model, h100, engine, range, one, Choices{}, Objective::cost).best;
+  CHECK(c->usual.concurrency == 1);
+  CHECK(c->usual.tokens_per_second == c->serving.tokens_per_second);
 }
 
 TEST_CASE("what stands in the way, by hand") {
@@ -263,6 +265,10 @@ TEST_CASE("what stands in the way, by hand") {
   CHECK(tpot.miss.obstacle == Obstacle::tpot);
   CHECK(tpot.miss.best > 0.001);
   CHECK(tpot.miss.d.tp == 8);
+  Deployment eight;
+  eight.tp = 8;
+  Replica alone_on_eight(model, h100, eight, engine, {}, hasty);
+  CHECK(tpot.miss.best == alone_on_eight.tpot(alone_on_eight.at(1, 1)).value);
   Demand prompt = users_at(1);
   prompt.ttft = Seconds{0.0001};
   CHECK(plan(model, h100, engine, {}, prompt, Choices{}, Objective::devices).miss.obstacle == Obstacle::ttft);
@@ -277,6 +283,22 @@ TEST_CASE("what stands in the way, by hand") {
   DevicePlan budget = plan(model, h100, engine, {}, poor, Choices{}, Objective::cost);
   CHECK(budget.miss.obstacle == Obstacle::budget);
   CHECK(budget.miss.best == 6);  // 128.5 GiB of weights take two of 79 GiB, at $3 each
+}
+
+TEST_CASE(
+    "a spare replica takes its share of the devices; decoding alone has no prompt for a prefix to be longer than") {
+  Model model = catalog().model("llama-3.1-70b");
+  Choices choices;
+  choices.max_devices = 2;  // 128.5 GiB of weights on one device of 79 GiB, as the spare replica takes the other
+  Demand d = users_at(1);
+  d.spare = 1;
+  CHECK(plan(model, catalog().device("h100-sxm"), catalog().engine("vllm"), {}, d, choices, Objective::devices)
+            .miss.obstacle == Obstacle::memory);
+  Demand decoding;
+  decoding.context = 4096;
+  decoding.load.concurrency = 10;
+  decoding.load.shared_prefix = 1000;
+  CHECK(problems(decoding, Choices{}).empty());
 }
 
 TEST_CASE("what is asked for, with headroom") {

@@ -62,6 +62,16 @@ TEST_CASE("the draft takes memory of its own") {
         Approx(with.kv_room.value));
 }
 
+TEST_CASE("a draft takes as many of the ranks as divide its heads") {
+  Model m = Catalog::built_in().model("llama-3.2-1b");
+  Deployment target;
+  for (auto [query, kv, tp, of_draft] : {std::array<i64, 4>{9, 3, 2, 1}, {9, 3, 8, 3}, {12, 4, 8, 4}, {8, 2, 8, 8}}) {
+    m.layers[0].attention = FullAttention{{query, kv, 64, 64}};
+    target.tp = tp;
+    CHECK(draft_deployment({m, 4, 0.7}, target).tp == of_draft);
+  }
+}
+
 TEST_CASE("a prefix in common is held once, of the draft's too") {
   Setup s = large_model();
   s.w.shared_prefix = 4000;

@@ -59,8 +59,20 @@ TEST_CASE("short decimals round once, like the compiler's own literals") {
                                                              {"1e-6", 1e-6},
                                                              {"9.6", 9.6},
                                                              {"123456789012345", 123456789012345.0},
-                                                             {"0.30000", 0.3}})
+                                                             {"0.30000", 0.3},
+                                                             {".5", 0.5},
+                                                             {"12345678901234567890123", 12345678901234567890123.0},
+                                                             {"0.1234567890123456789012", 0.1234567890123456789012},
+                                                             {"5e-324", 5e-324}})
     CHECK(parse_decimal(text, nullptr) == value);
+  for (const char* text : {"", ".", "-1", "+1", "inf", "nan", "e3", "1e999", "0x10e999"}) {
+    std::string_view rest;
+    std::optional<double> value = parse_decimal(text, &rest);
+    CHECK((!value || !rest.empty()));
+  }
+  std::string_view rest;
+  CHECK(parse_decimal("3e", &rest) == 3);
+  CHECK(rest == "e");
 }
 
 TEST_CASE("what is not a quantity says what was expected") {

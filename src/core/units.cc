@@ -1,5 +1,6 @@
 #include "core/units.h"
 
+#include <charconv>
 #include <cmath>
 
 namespace kvroof {
@@ -84,55 +85,18 @@ std::string_view what_it_is(Dimension dimension) {
   return "a rate of arithmetic";
 }
 
-/// Digits into a mantissa of at most 19 digits; powers of ten up to 22 are exact, so short decimals round once.
-struct Mantissa {
-  unsigned long long digits = 0;
-  int exponent = 0;
-  bool any = false;
-  void push(char c, bool fraction) {
-    any = true;
-    if (digits < 1000000000000000000ULL) {
-      digits = digits * 10 + static_cast<unsigned long long>(c - '0');
-      exponent -= fraction;
-    } else {
-      exponent += !fraction;
-    }
-  }
-  double value() const {
-    double power = std::pow(10.0, std::abs(exponent));
-    return exponent < 0 ? double(digits) / power : double(digits) * power;
-  }
-};
-
 }  // namespace
 
 std::span<const Unit> units() { return known_units; }
 
 std::optional<double> parse_decimal(std::string_view text, std::string_view* rest) {
-  std::size_t i = 0;
-  Mantissa m;
-  while (i < text.size() && is_digit(text[i])) m.push(text[i++], false);
-  if (i < text.size() && text[i] == '.') {
-    ++i;
-    while (i < text.size() && is_digit(text[i])) m.push(text[i++], true);
-  }
-  if (!m.any) return std::nullopt;
-  // An exponent only when digits follow: `3e` is a number and a unit that starts with e.
-  std::size_t j = i;
-  if (j < text.size() && (text[j] == 'e' || text[j] == 'E')) {
-    bool negative = ++j < text.size() && text[j] == '-';
-    if (j < text.size() && (text[j] == '-' || text[j] == '+')) ++j;
-    int exponent = 0;
-    std::size_t first = j;
-    while (j < text.size() && is_digit(text[j]) && exponent < 100000) exponent = exponent * 10 + (text[j++] - '0');
-    if (j > first) {
-      m.exponent += negative ? -exponent : exponent;
-      i = j;
-    }
-  }
-  if (rest) *rest = text.substr(i);
-  double value = m.digits == 0 ? 0 : m.value();
-  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+  // The library would also take a sign, `inf` and `nan`.
+  if (text.empty() || !(is_digit(text[0]) || text[0] == '.')) return std::nullopt;
+  double value = 0;
+  std::from_chars_result read = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (read.ec != std::errc{}) return std::nullopt;
+  if (rest) *rest = text.substr(std::size_t(read.ptr - text.data()));
+  return value;
 }
 
 ParsedNumber parse_quantity(std::string_view text, Dimension dimension) {
