@@ -252,6 +252,24 @@ TEST_CASE("SGLang: a part of a byte buys no token") {
   CHECK(tokens(1000 * 131072.0 - 0.5) == 999);
 }
 
+TEST_CASE("llama.cpp: a stream each has its own window, a unified cache all of theirs") {
+  Deployment d;
+  d.batched_tokens = 512;
+  Model m = model("llama-3.1-8b");
+  m.layers[0].attention = SlidingAttention{{32, 8, 128, 128}, 1024};
+  for (bool unified : {false, true}) {
+    d.unified = unified;
+    CHECK(pools(m, d, engine("llamacpp"), 0, 3 * 4096, 3)[0].slots == (unified ? 3 * 1024 + 512 : 3 * (1024 + 512)));
+  }
+}
+
+TEST_CASE("vLLM: concurrency is that of its log, which knows of no prefix in common") {
+  Allocation a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 1024}, engine("vllm"), 0, {1000 * 16 * 131072.0});
+  CHECK(a.blocks == 1000);
+  CHECK(a.concurrency == Approx(1000 / 256.0));
+  CHECK(a.max_sequences == (1000 - 1 - 64) / 192);  // a block is kept empty
+}
+
 TEST_CASE("llama.cpp: windowed layers stay f16 under a quantised cache from April 2026 on") {
   i64 cells = 1024 + 512;
   auto window_bytes = [&](const char* e, const char* format = "q8_0") {
@@ -589,16 +607,20 @@ TEST_CASE("of stages alike the first is told of") {
   CHECK(fit(m, device, d, {8192, 1, 0}, engine("ideal")).stage == 0);
 }
 
-TEST_CASE("SGLang: states alone are no tokens") {
-  Allocation a = allocate(model("mamba-2.8b"), {}, {4096, 1, 0}, engine("sglang"), 0, {1e10});
-  CHECK(a.max_sequences > 0);
-  CHECK(a.max_tokens == 0);
+TEST_CASE("states alone are no tokens") {
+  for (const char* e : {"ideal", "sglang", "trtllm"}) {
+    CAPTURE(e);
+    Allocation a = allocate(model("mamba-2.8b"), {}, {4096, 1, 0}, engine(e), 0, {1e10});
+    CHECK(a.max_sequences > 0);
+    CHECK(a.max_tokens == 0);
+  }
 }
 
 TEST_CASE("where not even the prefix in common fits, no sequence does") {
   for (const char* e : {"ideal", "sglang", "trtllm"}) {
     CAPTURE(e);
-    CHECK(allocate(model("llama-3.1-8b"), {}, {4096, 8, 4000}, engine(e), 0, {1000 * 131072.0}).max_sequences == 0);
+    for (i64 prefix : {4000, 4095})
+      CHECK(allocate(model("llama-3.1-8b"), {}, {4096, 8, prefix}, engine(e), 0, {1000 * 131072.0}).max_sequences == 0);
   }
 }
 

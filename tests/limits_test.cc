@@ -378,6 +378,7 @@ TEST_CASE("a device's numbers have limits", "[limits]") {
   CHECK(said([](Device& d) { d.memory[0].bandwidth = {1e22}; }) ==
         "memory[0].bandwidth: must lie between 1 and 1e21 B/s\n");
   CHECK(said([](Device& d) { d.memory[0].bandwidth = {1}; }).empty());
+  CHECK(said([](Device& d) { d.memory[0].bandwidth = {1e21}; }).empty());
   CHECK(said([](Device& d) { d.memory[0].bandwidth = {0.99}; }) ==
         "memory[0].bandwidth: must lie between 1 and 1e21 B/s\n");
   const std::string link = "link: needs a bandwidth and a domain of at least 1 device\n";
