@@ -203,5 +203,17 @@ TEST_CASE("bits of an element in every format") {
   CHECK(format("no such format").name == "f32");
 }
 
+TEST_CASE("of a prefix in common a layer holds its own tokens once, one that reads another's cache none") {
+  LayerGroup g;
+  g.attention = FullAttention{{32, 8, 128, 128}};
+  CHECK(layer_shared(g, 4096, 1000, {}).value == 1000 * 4096.0);
+  CHECK(layer_shared(g, 4096, 0, {}).value == 0);
+  g.shares_kv = true;
+  CHECK(layer_shared(g, 4096, 1000, {}).value == 0);
+  g.shares_kv = false;
+  g.attention = SlidingAttention{{32, 8, 128, 128}, 1024};
+  CHECK(layer_shared(g, 4096, 1000, {}).value == 0);
+}
+
 }  // namespace
 }  // namespace kvroof

@@ -1,6 +1,7 @@
 // What an explanation says beyond its sums: which leaves it has, and factors that can be worked out by hand.
 #include "core/explain.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "catalog/catalog.h"
@@ -67,4 +68,29 @@ TEST_CASE("experts touched: as many as there are times the share of them") {
   CHECK(labels(tree) == std::vector<std::string>{"experts", "share touched"});
   CHECK(tree.parts[1].value == Approx(0.25));
   CHECK(recomputed(tree) == Approx(tree.value));
+  CHECK(tree.parts[1].why == "all are chosen alike: an upper estimate");
+  Deployment skewed;
+  skewed.expert_skew = 0.5;
+  CHECK(explain_experts(catalog().model("mixtral-8x7b"), skewed, 1).parts[1].why ==
+        "the i-th most popular is chosen like i^-0.5");
+}
+
+TEST_CASE("a window is a factor of its own: 1,024 of 8,192 tokens") {
+  Node tree = explain_reductions(catalog().model("gemma-3-27b"), {}, 8192);
+  const auto windowed = std::find_if(tree.parts.begin(), tree.parts.end(),
+                                     [](const Node& n) { return n.label.find("sliding") != std::string::npos; });
+  REQUIRE(windowed != tree.parts.end());
+  REQUIRE(labels(*windowed) == std::vector<std::string>{"as MHA in bf16, every token", "head sharing", "window"});
+  CHECK(windowed->parts[1].value == Approx(0.5));
+  CHECK(windowed->parts[2].value == Approx(0.125));
+}
+
+TEST_CASE("a node's rule makes of its parts what it says, whatever the node claims") {
+  auto leaf = [](double value) { return Node{"", value, Measure::count, Rule::given, "", {}}; };
+  auto made = [&](Rule rule) { return recomputed({"", -1, Measure::count, rule, "", {leaf(7), leaf(2), leaf(3)}}); };
+  CHECK(made(Rule::sum) == 12);
+  CHECK(made(Rule::product) == 42);
+  CHECK(made(Rule::slowest) == 7);
+  CHECK(made(Rule::rest) == 2);
+  CHECK(made(Rule::given) == -1);
 }

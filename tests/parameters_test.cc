@@ -68,5 +68,11 @@ TEST_CASE("MLA spelled out as MHA: 128 heads with keys of 128 + 64 and values of
         std::array<i64, 4>{128, 128, 192, 128});
 }
 
+TEST_CASE("a token of an answer passes no encoder") {
+  Parameters p = count_parameters(Catalog::built_in().model("llama-3.2-11b-vision"));
+  CHECK(p.encoder == 867749395);
+  CHECK(p.active == p.total - p.encoder);
+}
+
 }  // namespace
 }  // namespace kvroof
