@@ -240,6 +240,9 @@ TEST_CASE("llama.cpp: what fits to the byte fits") {
       return allocate(model("llama-3.1-8b"), {}, {4096, 1, 0}, engine("llamacpp"), 0, {bytes}).max_sequences;
     };
     CHECK(double(held(count * 4096 * 131072)) == count);
+    CHECK(
+        allocate(model("llama-3.1-8b"), {}, {4096, 1, 0}, engine("llamacpp"), 0, {count * 4096 * 131072}).used.value ==
+        count * 4096 * 131072);
     CHECK(double(held(count * 4096 * 131072 - 1)) == count - 1);
   }
 }
@@ -631,6 +634,11 @@ TEST_CASE("ideally a sequence takes what it holds beyond the prefix in common; n
   CHECK(a.per_sequence.value == 3096 * 131072.0);
   a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 0}, engine("ideal"), 0, {2048 * 131072.0});
   CHECK(a.concurrency == 0.5);
+  CHECK(a.max_tokens == 2048);
+  a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 1000}, engine("ideal"), 0, {(1000 + 2 * 3096) * 131072.0});
+  CHECK(a.concurrency == 2);
+  CHECK(a.max_sequences == 2);
+  a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 0}, engine("ideal"), 0, {2048 * 131072.0});
   CHECK(a.max_tokens == 2048);
   CHECK(a.max_sequences == 0);
   a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 0}, engine("trtllm"), 0, {0});

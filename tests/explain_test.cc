@@ -94,3 +94,11 @@ TEST_CASE("a node's rule makes of its parts what it says, whatever the node clai
   CHECK(made(Rule::rest) == 2);
   CHECK(made(Rule::given) == -1);
 }
+
+TEST_CASE("what an encoder left is no window") {
+  Node tree = explain_reductions(catalog().model("llama-3.2-11b-vision"), {}, 100'000);
+  REQUIRE(tree.parts.size() == 2);
+  CHECK(tree.parts[1].label == "8 x cross");
+  CHECK(labels(tree.parts[1]) == std::vector<std::string>{"as MHA in bf16, every token", "head sharing"});
+  CHECK(tree.parts[1].parts[0].value == 8 * 6404 * 32 * 256 * 2.0);
+}

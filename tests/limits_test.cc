@@ -293,6 +293,12 @@ TEST_CASE("what can't be laid out is told by the option that asks for it", "[lim
   CHECK(said(dense, [](Setup& s) { s.d.dp = most + 1; }) == "--dp: is 1048577, expected 1 to 1048576\n");
   CHECK(said("mixtral-8x7b", [](Setup& s) { s.d.tp = 4, s.d.ep = 2; }) ==
         "--ep: 2 must equal tp (4): experts are split over the tensor-parallel ranks\n");
+  CHECK(said(dense, [](Setup& s) { s.d.kv_room = Bytes{0}; }).empty());
+  auto one_head = [](Setup& s) {
+    s.model.layers[0].attention = FullAttention{{1, 1, 128, 128}};
+    s.d.tp = 2;
+  };
+  CHECK(said(dense, one_head) == "--tp: 2 does not divide the 1 query heads of llama-3.1-8b (use a divisor of 1)\n");
   CHECK(said(dense, [](Setup& s) { s.d.ep = 0; }) == "--ep: is 0, expected 1 to 1048576\n");
   CHECK(said(dense, [](Setup& s) { s.w.context = 0; }) == "--context: is 0, expected 1 to 1099511627776\n");
   CHECK(said(dense, [](Setup& s) { s.w.context = (i64(1) << 40) + 1; }) ==

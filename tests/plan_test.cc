@@ -255,6 +255,7 @@ TEST_CASE("what stands in the way, by hand") {
   one.max_devices = 1;
   DevicePlan memory = plan(model, l4, engine, {}, users_at(1), one, Objective::devices);
   CHECK(memory.miss.obstacle == Obstacle::memory);
+  CHECK(memory.miss.limit == 0);
   // 128.5 GiB of bf16 weights and about 3 of activations and runtime, against nine tenths of an L4's 22 GiB
   CHECK(memory.miss.best / (1 << 30) == Approx(128.5 + 3 - 0.9 * 22).margin(5));
   CHECK(memory.miss.best == fit(model, l4, {}, {users_at(1).tokens(), 1, 0}, engine).shortfall.value);
@@ -293,6 +294,10 @@ TEST_CASE(
   Demand d = users_at(1);
   d.spare = 1;
   CHECK(plan(model, catalog().device("h100-sxm"), catalog().engine("vllm"), {}, d, choices, Objective::devices)
+            .miss.obstacle == Obstacle::memory);
+  choices.max_devices = 4;  // no layout that they hold has room for 756 GiB
+  CHECK(plan(catalog().model("llama-3.1-405b"), catalog().device("h100-sxm"), catalog().engine("vllm"), {}, users_at(1),
+             choices, Objective::devices)
             .miss.obstacle == Obstacle::memory);
   Demand decoding;
   decoding.context = 4096;
