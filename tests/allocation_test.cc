@@ -630,8 +630,10 @@ TEST_CASE("where not even the prefix in common fits, no sequence does") {
 TEST_CASE("ideally a sequence takes what it holds beyond the prefix in common; no room is no block") {
   Allocation a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 1000}, engine("vllm"), 0, {1e10});
   CHECK(a.ideal_per_sequence.value == 3096 * 131072.0);
-  a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 1000}, engine("sglang"), 0, {1e10});
-  CHECK(a.per_sequence.value == 3096 * 131072.0);
+  a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 1001}, engine("sglang"), 0, {1e10});
+  CHECK(a.ideal_per_sequence.value == 3095 * 131072.0);
+  CHECK(a.per_sequence.value == 3095 * 131072.0);
+  CHECK(a.shared.value == 1001 * 131072.0);
   a = allocate(model("llama-3.1-8b"), {}, {4096, 8, 0}, engine("ideal"), 0, {2048 * 131072.0});
   CHECK(a.concurrency == 0.5);
   CHECK(a.max_tokens == 2048);

@@ -299,6 +299,10 @@ TEST_CASE(
   CHECK(plan(catalog().model("llama-3.1-405b"), catalog().device("h100-sxm"), catalog().engine("vllm"), {}, users_at(1),
              choices, Objective::devices)
             .miss.obstacle == Obstacle::memory);
+  Demand both = users_at(1);
+  both.load.rate = 2;
+  REQUIRE(problems(both, Choices{}).size() == 1);
+  CHECK(problems(both, Choices{})[0].what == "is another way to say --users; give one");
   Demand decoding;
   decoding.context = 4096;
   decoding.load.concurrency = 10;

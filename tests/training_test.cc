@@ -51,6 +51,7 @@ TEST_CASE("what has no feed-forward can't be widened, and the rest is widened to
   CHECK(count_parameters(*wide).total >= twice);
   m.layers[0].feed_forward = NoFeedForward{};
   CHECK(!widened_to(m, twice));
+  CHECK(training_cost(m, 4096).activations.value == 32.0 * 4096 * (14 * 4096 + 2 * 32 * 256));
 }
 
 TEST_CASE("latents take no room among a layer's activations, experts what a token visits") {
