@@ -245,6 +245,11 @@ TEST_CASE("a draft beside data-parallel attention: each group holds its own") {
   i64 each = i64(groups.kv_room / groups.kv_per_sequence);
   CHECK(groups.kv_per_sequence.value == 2 * one.kv_per_sequence.value);  // all KV heads on every rank
   CHECK(groups.max_sequences == 2 * each);
+  Setup target = s;
+  target.draft.reset();
+  Memory bare = target.memory();
+  CHECK(double(groups.max_tokens) ==
+        Approx(double(bare.max_tokens) * double(groups.max_sequences) / double(bare.max_sequences)).margin(1));
   s.w.batch = 2 * each + 1000;
   Memory beyond = s.memory();
   REQUIRE(!beyond.fits);

@@ -2,6 +2,7 @@
 #include "core/step.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "catalog/catalog.h"
 
@@ -170,6 +171,7 @@ TEST_CASE("an all-reduce by hand: latency by ranks, and over the link or the net
   CHECK(micro(0, 2) == Approx(1));
   for (i64 n : {3, 4}) CHECK(micro(0, n) == Approx(2));
   for (i64 n : {5, 6, 8}) CHECK(micro(0, n) == Approx(3));
+  CHECK(micro(0, 9) == Approx(3 * std::log2(9) / 3));
   CHECK(micro(0, 16) == Approx(4));              // log2(16) / log2(8) as long
   CHECK(micro(1e6, 2) == Approx(1 + 1 / 0.05));  // a pair has 100 GB/s, half of it reached; 2 x 1/2 of the bytes
   CHECK(micro(1e6, 4) == Approx(2 + 1.5 / 0.2));
