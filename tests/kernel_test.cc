@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "catalog/catalog.h"
+#include "cli/engine_fit.h"
 #include "cli/kernel_fit.h"
 #include "core/memory.h"
 #include "core/operations.h"
@@ -142,4 +143,17 @@ TEST_CASE("keys and values that stay in the cache run at the cache's share, unle
   CHECK(attention_time(d, {0.5, {}, {}, 0, 2}, format("bf16"), call, true).value == Approx(1.6384e-6));
   CHECK(attention_time(d, {0.5, {}, {}, 0, 2}, format("bf16"), call, false).value == Approx(6.5536e-6));
   CHECK(attention_time(d, {0.5, {}, {}, 0, 0.1}, format("bf16"), call, true).value == Approx(6.5536e-6));
+}
+
+TEST_CASE("a range is wide enough for a group that nothing was fitted on") {
+  // Two groups with means of .2 and -.2, each with two rows .1 from its mean: .14 within, .28 between.
+  Spread s = spread_of({{"a", {0.1, 0.3}}, {"b", {-0.1, -0.3}}});
+  CHECK(s.rows == 4);
+  CHECK(s.groups == 2);
+  CHECK(s.mean == Approx(0).margin(1e-12));
+  CHECK(s.within == Approx(std::sqrt(0.04 / 2)));
+  CHECK(s.between == Approx(std::sqrt(0.08)));
+  CHECK(s.high() == Approx(std::exp(1.2816 * std::sqrt(0.02 + 0.08 * 1.5))));
+  CHECK(s.low() == Approx(1 / s.high()));
+  CHECK(spread_of({{"a", {0.1, 0.3}}}).within == 0);  // one group says nothing of another
 }

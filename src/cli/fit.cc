@@ -213,20 +213,78 @@ std::pair<std::size_t, std::size_t> section_in(const std::string& file, const st
   return {begin, end};
 }
 
-/// The costs of engines as the catalogue writes them, to be put into their entries by hand.
-void print_engine_costs(const std::vector<MeasuredTable>& tables, const Catalog& catalog) {
-  Names names(catalog);
-  for (const EngineFit& f : fit_engines(tables, names)) {
+std::string value_of(const EngineCost& cost, double value) {
+  return cost.is_time ? microseconds({value}) : plain(value);
+}
+
+/// The ranges of measured kernels: their keys, where the fit has them and where the catalogue does.
+struct RangeKeys {
+  const char *low, *high, *of;
+  Spread ServedFit::*spread;
+  double RangeRule::*low_there;
+  double RangeRule::*high_there;
+};
+constexpr RangeKeys ranges[] = {
+    {"low", "high", "between tokens of dense models", &ServedFit::dense, &RangeRule::low, &RangeRule::high},
+    {"experts_low", "experts_high", "of experts", &ServedFit::experts, &RangeRule::experts_low,
+     &RangeRule::experts_high},
+    {"ttft_low", "ttft_high", "to the first token", &ServedFit::dense_first, &RangeRule::ttft_low,
+     &RangeRule::ttft_high},
+    {"experts_ttft_low", "experts_ttft_high", "of experts", &ServedFit::experts_first, &RangeRule::experts_ttft_low,
+     &RangeRule::experts_ttft_high},
+};
+
+void print_ranges(const ServedFit& found) {
+  fmt::print("ranges:\n  measured kernels:\n");
+  for (const RangeKeys& k : ranges) {
+    const Spread& s = found.*k.spread;
+    if (s.within == 0) continue;
+    fmt::print("    {}: {:.2f}\n    {}: {:.2f}\n", k.low, s.low(), k.high, s.high());
+    fmt::print("    # {}: {} rows, {:.2f}; {} groups of engine, device and model, {:.2f}\n", k.of, s.rows, s.within,
+               s.groups, s.between);
+  }
+}
+
+/// The costs of engines and the ranges as the catalogue writes them, to be put into their entries by hand.
+void print_served(const ServedFit& found) {
+  for (const EngineFit& f : found.engines) {
     fmt::print("{}:\n", f.engine.id);
-    for (const EngineCost& cost : engine_costs()) {
-      double value = cost.get(f.engine);
-      fmt::print("    {}: {}\n", cost.name, cost.is_time ? microseconds({value}) : plain(value));
-    }
+    for (const EngineCost& cost : engine_costs())
+      if (f.tells_of(cost)) fmt::print("    {}: {}\n", cost.name, value_of(cost, cost.get(f.engine)));
     fmt::print("    # {} rows; {} held out: {:.1f} % median, {:.0f} % p90 (the catalogue's costs: {:.1f} %)\n", f.rows,
                f.held_out, 100 * f.error, 100 * f.error_p90, 100 * f.error_before);
-    fmt::print("    # TTFT of those held out: {:.0f} % median, {:.0f} % p90 (the catalogue's costs: {:.0f} %)\n",
-               100 * f.ttft_error, 100 * f.ttft_error_p90, 100 * f.ttft_error_before);
+    if (f.loops)
+      fmt::print("    # TTFT of those held out: {:.0f} % median, {:.0f} % p90 (the catalogue's costs: {:.0f} %)\n",
+                 100 * f.ttft_error, 100 * f.ttft_error_p90, 100 * f.ttft_error_before);
   }
+  print_ranges(found);
+}
+
+/// The last digit of a fit is the machine's exp and log.
+bool alike(double x, double y) { return std::abs(x - y) <= 0.05 * std::max(x, y) + 1e-7; }
+
+/// Prints the costs and ranges of a catalogue that are not those of the fit; how many.
+i64 differences(const std::string& file, const Catalog& catalog, const ServedFit& found) {
+  i64 different = 0;
+  auto compare = [&](const std::string& key, double there, double fitted, auto text) {
+    if (alike(there, fitted)) return;
+    ++different;
+    fmt::print("{}: {}: has {}, fit {}\n", file, key, text(there), text(fitted));
+  };
+  for (const EngineFit& f : found.engines)
+    for (const EngineCost& cost : engine_costs())
+      if (f.tells_of(cost))
+        compare(f.engine.id + "." + cost.name, cost.get(catalog.engine(f.engine.id)), cost.get(f.engine),
+                [&](double value) { return value_of(cost, value); });
+  RangeRule there = catalog.range(Basis::measured_kernels);
+  for (const RangeKeys& k : ranges) {
+    const Spread& s = found.*k.spread;
+    if (s.within == 0) continue;
+    auto factor = [](double value) { return fmt::format("{:.2f}", value); };
+    compare(fmt::format("ranges.measured kernels.{}", k.low), there.*k.low_there, s.low(), factor);
+    compare(fmt::format("ranges.measured kernels.{}", k.high), there.*k.high_there, s.high(), factor);
+  }
+  return different;
 }
 
 /// Tables of served systems fit engines, tables of kernels fit kernels; both at once are refused.
@@ -277,15 +335,27 @@ struct FitOptions {
   std::string into, check;
 };
 
+int fit_systems(const FitOptions& o, const std::vector<MeasuredTable>& tables) {
+  if (!o.into.empty()) throw InputError{"--into: only for tables of kernels; costs of engines go in by hand\n"};
+  CatalogOptions options = o.catalog;
+  if (!o.check.empty()) options.files.push_back(o.check);
+  Catalog catalog = catalog_of(options);
+  Names names(catalog);
+  ServedFit found = fit_served(tables, names);
+  if (o.check.empty()) {
+    print_served(found);
+    return 0;
+  }
+  i64 different = differences(o.check, catalog, found);
+  if (different > 0) fmt::print("{} figures differ; 'kvroof fit …' prints the fit\n", different);
+  return different > 0 ? 1 : 0;
+}
+
 int run(const FitOptions& o) {
   std::vector<MeasuredTable> tables;
   for (const std::string& file : o.files) tables.push_back(MeasuredTable::read(file));
+  if (are_systems(tables)) return fit_systems(o, tables);
   Catalog catalog = catalog_of(o.catalog);
-  if (are_systems(tables)) {
-    if (!o.into.empty() || !o.check.empty()) throw InputError{"--into and --check: only for tables of kernels\n"};
-    print_engine_costs(tables, catalog);
-    return 0;
-  }
   std::string section = section_of(fitted_lines(tables, catalog));
   const std::string& file = o.into.empty() ? o.check : o.into;
   if (file.empty()) {
@@ -312,7 +382,7 @@ void add_fit(CommandLine& line) {
       "  kvroof fit reports/measured/{decode_attention,linears,all_reduce}.csv \\\n"
       "    --check hardware.yaml\n"
       "  kvroof fit my_gpu_attention.csv            print the section\n"
-      "  kvroof fit reports/measured/{decode,moe_serving}.csv     costs of engines\n";
+      "  kvroof fit reports/measured/{decode,moe_serving}.csv     costs of engines, ranges\n";
   line.option("files", &o->files,
               "tables of kernel timings (decode attention, linears, all-reduces) or of served systems, as CSV")
       .required()
