@@ -382,7 +382,7 @@ void add_fit(CommandLine& line) {
       "  kvroof fit reports/measured/{decode_attention,linears,all_reduce}.csv \\\n"
       "    --check hardware.yaml\n"
       "  kvroof fit my_gpu_attention.csv            print the section\n"
-      "  kvroof fit reports/measured/{decode,moe_serving}.csv     costs of engines, ranges\n";
+      "  kvroof fit reports/measured/{decode,moe_serving}.csv   of engines, and ranges\n";
   line.option("files", &o->files,
               "tables of kernel timings (decode attention, linears, all-reduces) or of served systems, as CSV")
       .required()
