@@ -273,6 +273,18 @@ TEST_CASE("vLLM: concurrency is that of its log, which knows of no prefix in com
   CHECK(a.max_sequences == (1000 - 1 - 64) / 192);  // a block is kept empty
 }
 
+TEST_CASE("vLLM: of a hybrid's groups those of full layers hold a prefix in common once") {
+  // gemma-3-27b: 10 full layers are one group of 10, 52 with windows six more
+  auto held = [](i64 prefix) {
+    return allocate(model("gemma-3-27b"), {}, {8192, 8, prefix}, engine("vllm"), 0, {2e10});
+  };
+  Allocation own = held(0), common = held(1024);
+  REQUIRE(own.groups.size() == 2);
+  CHECK(own.blocks_per_sequence - common.blocks_per_sequence == 1024 / 16);
+  CHECK(common.max_sequences == (common.blocks - 1 - 1024 / 16) / common.blocks_per_sequence);
+  CHECK(common.concurrency == Approx(own.concurrency));
+}
+
 TEST_CASE("llama.cpp: windowed layers stay f16 under a quantised cache from April 2026 on") {
   i64 cells = 1024 + 512;
   auto window_bytes = [&](const char* e, const char* format = "q8_0") {

@@ -60,6 +60,11 @@ TEST_CASE("a step's explanation lists what takes time, and a part that takes one
   step.parts = {};
   step.parts.add(waiting);
   CHECK(labels(explain_step(step).parts[0]) == std::vector<std::string>{"launches and waits"});
+  waiting.memory = waiting.fixed;
+  waiting.fixed = {};
+  step.parts = {};
+  step.parts.add(waiting);
+  CHECK(labels(explain_step(step).parts[0]) == std::vector<std::string>{"streaming"});
 }
 
 TEST_CASE("experts touched: as many as there are times the share of them") {

@@ -75,6 +75,10 @@ TEST_CASE("stages that would take minutes to lay out are refused", "[limits]") {
   CHECK(text_of(s.problems()) ==
         "--pp: 1000 stages of 65000 layers in 1000 groups are more than can be laid out "
         "(write layers that are alike as one group)\n");
+  s.d.pp = 2;
+  CHECK(text_of(s.problems()).rfind("--pp: 2 stages of 65000 layers in 1000 groups", 0) == 0);
+  s.d.pp = 1;
+  CHECK(text_of(s.problems()).empty());
 }
 
 TEST_CASE("devices of impossible figures", "[limits]") {

@@ -362,5 +362,19 @@ TEST_CASE("under little load TPOT's range begins at the floor of one sequence") 
   CHECK(s.serve({1024, 1, 4, 0, 0}).decoding == 0);  // an answer of one token never decodes
 }
 
+TEST_CASE("one group's prompt: its attention's matrices may wait for arithmetic before those of the feed-forward do") {
+  // An A100 widens fp8: a byte of it is two flops, as two of bf16 are. So attention waits from half as many rows on.
+  Setup s{catalog().model("llama-3.1-8b"), catalog().device("a100-sxm-80"), {}, catalog().engine("vllm"), {1, 1}, {}};
+  s.model.weights.attention = format("fp8");
+  s.device.achievable.overlap.hidden = 1;
+  s.d.tp = s.d.attention_dp = 2;
+  for (i64 tokens = 25; tokens <= 600; tokens += 25) {
+    CAPTURE(tokens);
+    double hand = StepByHand::prompt(s, double(tokens), 0, false).seconds();
+    CHECK(prompt_kernels(s.model, s.device, s.d, s.engine, tokens, 0, Prompts::one).value ==
+          Approx(hand).epsilon(1e-9));
+  }
+}
+
 }  // namespace
 }  // namespace kvroof
