@@ -285,20 +285,17 @@ TEST_CASE("vLLM: of a hybrid's groups those of full layers hold a prefix in comm
   CHECK(common.concurrency == Approx(own.concurrency));
 }
 
-TEST_CASE("llama.cpp: windowed layers stay f16 under a quantised cache from April 2026 on") {
+TEST_CASE("llama.cpp: windowed layers take the cache's format, as full ones do") {
   i64 cells = 1024 + 512;
-  auto window_bytes = [&](const char* e, const char* format = "q8_0") {
+  auto window_bytes = [&](const char* format) {
     Deployment d = cached_as(format);
     d.batched_tokens = 512;
-    for (const CachePool& p : pools(model("gemma-3-12b"), d, engine(e), 0, 8192, 1))
+    for (const CachePool& p : pools(model("gemma-3-12b"), d, engine("llamacpp"), 0, 8192, 1))
       if (p.limit > 0) return p.total().value / (double(cells) * 40 * 2 * 8 * 256);
     return 0.0;
   };
-  CHECK(window_bytes("llamacpp") == 2);
-  CHECK(window_bytes("llamacpp", "fp8") == 2);
-  CHECK(window_bytes("llamacpp", "bf16") == 2);
-  CHECK(window_bytes("llamacpp", "f32") == 4);
-  CHECK(window_bytes("llamacpp-2025") == 34 / 32.0);
+  CHECK(window_bytes("q8_0") == 34 / 32.0);
+  CHECK(window_bytes("bf16") == 2);
 }
 
 TEST_CASE("ik_llama.cpp keeps every token of windowed layers") {

@@ -67,6 +67,20 @@ struct ByHand {
     return bits < 6.5625 ? *find_format("q6_k") : *d.weights;
   }
 
+  /// States are in the format that was asked for; else in the config's, but llama.cpp's in its own; else in the
+  /// engine's.
+  CacheFormats cached() const {
+    CacheFormats f = d.cache;
+    if (d.states_given) return f;
+    f.conv = s.engine.conv.value_or(f.conv);
+    bool listed = std::any_of(s.engine.f32_states.begin(), s.engine.f32_states.end(), [&](const std::string& start) {
+      return m.family.rfind(start, 0) == 0 || m.id.rfind(start, 0) == 0;
+    });
+    if (s.engine.state) f.state = listed ? *find_format("f32") : *s.engine.state;
+    if (m.state_format && s.engine.layout != Layout::cells) f.state = *m.state_format;
+    return f;
+  }
+
   // --- the cache of one layer
 
   i64 kept(const LayerGroup& g, i64 tokens) const {
@@ -79,7 +93,7 @@ struct ByHand {
 
   /// Of `tokens` tokens that are kept: stored, or what a step moves. On a rank of `ranks`, or whole where that is 1.
   void cache(Exact& sum, const LayerGroup& g, i64 tokens, bool moved, i64 ranks, i64 times) const {
-    const CacheFormats& f = d.cache;
+    CacheFormats f = cached();
     if (g.shares_kv && !moved) return;
     i64 shards = 1;
     if (const Heads* h = heads_of(g.attention)) {

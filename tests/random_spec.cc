@@ -204,6 +204,9 @@ Engine engine(Draws& c) {
   e.matrix_vector = c.rarely(3);
   e.k_quants = c.of({1.0, 0.6});
   e.prefill_overlap = c.of({0.0, 0.4});
+  if (c.rarely(2)) e.conv = format("bf16");
+  if (c.rarely(2)) e.state = format("bf16");
+  if (c.rarely(4)) e.f32_states = {"random"};
   e.prompt_op = {c.of({0.0, 40e-6, 5e-3})};
   e.prompt_moe_layer = {c.of({0.0, 300e-6})};
   e.request = {c.of({0.0, 40e-3})};
@@ -237,7 +240,7 @@ Deployment deployment(Draws& c) {
   if (c.rarely(2)) d.cache.key = d.cache.value = any_format(c);
   if (c.rarely(4)) d.cache.value = any_format(c);
   if (c.rarely(8)) d.cache.state = format("bf16");
-  d.states_given = true;
+  d.states_given = c.rarely(2);
   switch (c.below(6)) {
     case 4: d.eviction = {EvictionKind::streaming, c.of<i64>({4, 0}), c.of<i64>({1, 2044}), 0, 0}; break;
     case 5: d.eviction = {EvictionKind::heavy_hitters, 0, 0, c.of<i64>({1, 1024}), c.of({0.0, 0.25})}; break;

@@ -92,6 +92,19 @@ TEST_CASE("answers of one token, one a minute: requests in the system are still 
   CHECK(s.requests_per_second * s.ttft.value == Approx(2).epsilon(1e-9));
 }
 
+TEST_CASE("replicas without users serve none: three users of four replicas are served as three of three") {
+  Setup s{catalog().model("llama-3.1-8b"), catalog().device("h100-sxm"), {}, catalog().engine("vllm"), {0.9, 1.2}, {}};
+  auto served = [&](i64 dp, double users) {
+    s.d.dp = dp;
+    return s.serve({2048, 300, users, 0, 0});
+  };
+  Serving one = served(1, 1);
+  for (i64 dp : {1, 4, 64}) CHECK(served(dp, 1).tokens_per_second == one.tokens_per_second);
+  CHECK(served(4, 3).tokens_per_second == Approx(3 * one.tokens_per_second));
+  CHECK(served(4, 3).running == Approx(3));
+  CHECK(served(4, 3).decoding <= 3);
+}
+
 TEST_CASE("prompts that wait share a pass, as many as fit its tokens") {
   Deployment d;
   d.tp = 8;
@@ -261,6 +274,7 @@ std::optional<std::string> loop_differs(const Setup& s) {
   if (s.device.memory.size() > 1 && !ByHand{s}.knows_stages()) return std::nullopt;
   Load load = load_of(s);
   double most = double(std::min<i64>(s.capacity(load), 1 << 16)), replicas = double(s.d.dp);
+  if (load.rate == 0) replicas = std::min(replicas, std::max(1.0, load.concurrency));
   Serving got = s.serve(load);
   if (most == 0) return got.stable ? std::optional<std::string>("serves what does not fit") : std::nullopt;
   double x = got.requests_per_second / replicas, running = got.running / replicas, tpot = got.tpot.value;

@@ -82,20 +82,24 @@ TEST_CASE("a prefix in common is held once, of the draft's too") {
   CHECK((with.allocation.shared - without.allocation.shared).value == 16 * 2 * 2 * 64 * 2 * 4000.0);
 }
 
-TEST_CASE("beside a draft fits no more than beside none, and as many tokens in proportion") {
+TEST_CASE("beside a draft fits no more than beside none, and as many tokens as its room holds of both") {
   Setup s = large_model();
-  Memory target = s.memory();  // of both
+  s.d.kv_room = Bytes{20.0 * 1073741824};
+  s.w.context = 8192;
+  // A rank of four holds 81,920 B a token; the draft's 617,908,224 B of weights and 8,192 B a token come beside them.
+  double room = 20.0 * 1073741824 - rank_weights(s.draft->model, draft_deployment(*s.draft, s.d), 0).value;
+  Memory both = s.memory();
+  CHECK(both.max_tokens == i64(room / (81920 + 8192)) / 16 * 16);
+  s.w.shared_prefix = 8192;  // all of it is held once, so there is no bound
+  CHECK(s.memory().fits);
+  s.w.shared_prefix = 0;
   s.draft.reset();
   Memory bare = s.memory();
-  CHECK(double(target.max_tokens) ==
-        Approx(double(bare.max_tokens) * double(target.max_sequences) / double(bare.max_sequences)).margin(1));
+  CHECK(bare.max_tokens == 262144);
   // A target of recurrent layers alone holds what its slots are for, and a draft beside it takes none of that away.
   bare.max_sequences = 1;
   Memory one = with_draft(bare, {Catalog::built_in().model("llama-3.2-1b"), 4, 0.7}, s.d, s.w, s.engine);
   CHECK(one.max_sequences == 1);
-  CHECK(one.max_tokens == bare.max_tokens);
-  bare.max_sequences = 0;  // less than one sequence of tokens
-  CHECK(with_draft(bare, {Catalog::built_in().model("llama-3.2-1b"), 4, 0.7}, s.d, s.w, s.engine).max_tokens == 0);
 }
 
 TEST_CASE("what can't draft is told why") {
@@ -181,7 +185,8 @@ TEST_CASE("a draft's room by hand") {
   CHECK(m.fits);
   CHECK(m.shortfall.value == 0);
   i64 alone = i64((80e9 - 16060522496.0) / 131072);
-  CHECK(m.max_tokens == Approx(double(alone) * 45 / 59).epsilon(1e-6));
+  CHECK(m.max_tokens == Approx(m.kv_room.value / (1.25 * GiB) * 8192).margin(1));
+  CHECK(m.max_tokens < alone);
   Memory more = small_models(80e9, 46).memory();
   CHECK(!more.fits);
   CHECK(more.shortfall.value == Approx(46 * 1.25 * GiB - more.kv_room.value));
@@ -248,8 +253,8 @@ TEST_CASE("a draft beside data-parallel attention: each group holds its own") {
   Setup target = s;
   target.draft.reset();
   Memory bare = target.memory();
-  CHECK(double(groups.max_tokens) ==
-        Approx(double(bare.max_tokens) * double(groups.max_sequences) / double(bare.max_sequences)).margin(1));
+  double share = groups.kv_room / bare.kv_room * (bare.kv_per_sequence / groups.kv_per_sequence);
+  CHECK(double(groups.max_tokens) == Approx(double(bare.max_tokens) * share).margin(1));
   s.w.batch = 2 * each + 1000;
   Memory beyond = s.memory();
   REQUIRE(!beyond.fits);

@@ -363,7 +363,6 @@ void fields(S& e, F&& f) {
   f("follows_cache_format", e.follows_cache_format, false);
   f("since", e.since, std::string());
   f("full_windows", e.full_windows, false);
-  f("windows_in_16_bit", e.windows_in_16_bit, false);
   f("unshares_kv", e.unshares_kv, false);
   f("expert_hidden_tile", e.expert_hidden_tile, i64(1));
   f("expert_width_tile", e.expert_width_tile, i64(1));

@@ -201,7 +201,6 @@ constexpr Meaning of_fields[] = {
     {"follows_cache_format", "a checkpoint's own KV cache format is taken without being asked for"},
     {"since", "month its first version came out, such as 2026-05"},
     {"full_windows", "windowed layers keep every token"},
-    {"windows_in_16_bit", "windowed layers stay f16 whatever the cache's format"},
     {"unshares_kv", "layers that share another's cache get one of their own"},
     {"expert_hidden_tile", "mxfp4 experts are widened to tiles along the hidden size"},
     {"expert_width_tile", "and along their own width"},

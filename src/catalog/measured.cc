@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "catalog/suggest.h"
 #include "catalog/text_file.h"
@@ -111,8 +112,8 @@ std::optional<double> number_in(std::string_view field) {
     if (c != ',' && c != ' ') digits += c;
   double value = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-  return value;
+  bool whole = error == std::errc() && end == digits.data() + digits.size();
+  return whole && std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
 int decimals_in(std::string_view field) {

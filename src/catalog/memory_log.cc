@@ -1,7 +1,9 @@
 #include "catalog/memory_log.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <regex>
 
@@ -19,15 +21,22 @@ std::optional<std::string> matched(const std::string& text, const char* pattern)
   return m[1].str();
 }
 
+/// Digits of any length; beyond 63 bits the largest number, which no check lets pass.
+i64 whole_of(const std::string& digits) {
+  i64 value = 0;
+  auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  return read.ec == std::errc{} ? value : std::numeric_limits<i64>::max();
+}
+
 void set_count(std::optional<i64>& value, const std::string& text, const char* pattern) {
-  if (std::optional<std::string> digits = matched(text, pattern)) value = std::stoll(*digits);
+  if (std::optional<std::string> digits = matched(text, pattern)) value = whole_of(*digits);
 }
 
 std::optional<i64> count_in(std::string_view field) {
   static const std::regex digits(R"(\d+)");
   std::cmatch m;
   if (!std::regex_search(field.begin(), field.end(), m, digits)) return std::nullopt;
-  return std::stoll(m[0]);
+  return whole_of(m[0].str());
 }
 
 // ---- units and formats ---------------------------------------------------------------------------------

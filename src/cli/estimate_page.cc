@@ -429,9 +429,11 @@ void EstimatePage::notes() {
     fill("{context}", std::to_string(s.w.context));
     if (s.d.memory_fraction && !s.engine.fraction_flag.empty())
       command += fmt::format(" {} {}", s.engine.fraction_flag, significant(*s.d.memory_fraction, 3));
-    lines.lines.push_back(fmt::format("to check, run this{}; its log line: \"{}\", predicted {} tokens",
-                                      s.d.weights ? fmt::format(" with a checkpoint in {}", s.d.weights->name) : "",
-                                      s.engine.log_line, count(double(memory.max_tokens))));
+    lines.lines.push_back(
+        fmt::format("to check, run this{}{}; its log line: \"{}\", predicted {} tokens",
+                    s.d.weights ? fmt::format(" with a checkpoint in {}", s.d.weights->name) : "",
+                    s.draft ? fmt::format(" and the engine's option for the draft {}", s.draft->model.id) : "",
+                    s.engine.log_line, count(double(memory.max_tokens))));
     lines.lines.push_back("$ " + command);
   }
   doc.json["notes"] = lines.lines;

@@ -1,5 +1,7 @@
 #include "cli/memory_case.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <regex>
 #include <string_view>
@@ -47,8 +49,8 @@ Engine engine_of_row(const LoggedMemory& row, const Catalog& catalog) {
                {"sglang", {"sglang"}},
                {"tensorrt", {"trtllm"}},
                {"ik_llama", {"ik-llamacpp"}},
-               {"llama", {"ik-llamacpp", "llamacpp-2025", "llamacpp"}},
-               {"ollama", {"ik-llamacpp", "llamacpp-2025", "llamacpp"}},
+               {"llama", {"ik-llamacpp", "llamacpp"}},
+               {"ollama", {"ik-llamacpp", "llamacpp"}},
                {"ggml example", {"ideal"}},
                {"published", {"ideal"}}};
   if (catalog.has("engines", row.engine) && row.version.empty() && row.attention_kind.empty())
@@ -170,6 +172,18 @@ bool keeps_prefixes(const MemoryCase& c) {
          !c.row.version.empty();
 }
 
+/// What would divide by zero or never end is no log's.
+void check_counts(const LoggedMemory& row, const Engine& engine, const Model& model) {
+  const struct {
+    const char* name;
+    i64 count, most;
+  } counts[] = {{"tp", row.layout.tp, 1 << 20},
+                {"pp", row.layout.pp, model.layer_count()},
+                {"block_tokens", engine.block_tokens, 1 << 20}};
+  for (const auto& c : counts)
+    if (c.count < 1 || c.count > c.most) throw Skip{fmt::format("{} is {}, expected 1 to {}", c.name, c.count, c.most)};
+}
+
 }  // namespace
 
 MemoryCase memory_case(const LoggedMemory& row, const Catalog& catalog) {
@@ -181,6 +195,7 @@ MemoryCase memory_case(const LoggedMemory& row, const Catalog& catalog) {
   if (row.windows_in_full) engine.full_windows = true;
   if (row.pool == PoolLayers::sliding) engine.sliding_ratio = 1;  // the row counts this pool's tokens
   Model model = model_of_row(row, catalog, &basis);
+  check_counts(row, engine, model);
   MemoryCase c{row, engine, model, row.layout, device_of_row(row, catalog), basis};
   c.d.prefix_caching = keeps_prefixes(c);
   c.d.weights = row.all_f32 ? std::optional(format("f32")) : row.weights;

@@ -46,6 +46,8 @@ i64 pool_slots(const CacheType& t, const Rank& r, i64 tokens, i64 sequences) {
 
 i64 whole(double count) { return count > 9e18 ? i64(9e18) : count < 0 ? 0 : i64(std::floor(count * (1 + 1e-15))); }
 
+i64 over_groups(i64 count, i64 groups) { return std::min<i64>(count, i64(9e18) / groups) * groups; }
+
 i64 sequences_in(Bytes room, Bytes per_sequence) {
   return per_sequence.value > 0 ? whole(room / per_sequence) : room.value >= 0 ? i64(9e18) : 0;
 }

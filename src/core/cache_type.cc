@@ -5,8 +5,6 @@
 namespace kvroof {
 namespace {
 
-bool is_16_bit(const Format& f) { return f.elements == 1 && f.bytes >= 2; }
-
 /// The attention as the engine stores it.
 Attention stored_by(const Engine& engine, Attention attention) {
   if (Heads* h = heads_of(attention); h && engine.pads_values) h->value_dim = std::max(h->value_dim, h->key_dim);
@@ -17,10 +15,6 @@ CacheFormats formats_of(const Attention& attention, CacheFormats formats, const 
   const auto* latent = std::get_if<LatentAttention>(&attention);
   if (latent && latent->indexer && engine.packs_sparse_latents && formats.key == format("fp8"))
     formats.key = format("fp8_ds_mla");
-  if (limit_of(attention) > 0 && engine.windows_in_16_bit) {
-    if (!is_16_bit(formats.key)) formats.key = format("fp16");
-    if (!is_16_bit(formats.value)) formats.value = format("fp16");
-  }
   return formats;
 }
 

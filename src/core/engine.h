@@ -58,7 +58,6 @@ struct Engine {
   bool follows_cache_format = false;    ///< takes the KV format a checkpoint asks for by itself
   std::string since;                    ///< month its first version came out, `2026-05`
   bool full_windows = false;            ///< windowed layers keep every token
-  bool windows_in_16_bit = false;       ///< windowed layers stay f16 whatever the cache's format
   bool unshares_kv = false;             ///< layers that share another's cache get one of their own
   i64 expert_hidden_tile = 1;           ///< mxfp4 experts are widened to tiles of the kernels: along the hidden size
   i64 expert_width_tile = 1;            ///< and along their own width

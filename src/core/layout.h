@@ -30,4 +30,7 @@ i64 shared_tokens(const CacheType& type, const Rank& rank, i64 block);
 i64 whole(double count);
 i64 sequences_in(Bytes room, Bytes per_sequence);
 
+/// What all groups of data-parallel attention hold. A stage without caches holds any number, which stays that.
+i64 over_groups(i64 count, i64 groups);
+
 }  // namespace kvroof

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/engine_memory.h"
+#include "core/layout.h"
 
 namespace kvroof {
 namespace {
@@ -124,9 +125,6 @@ Ranks::Rank Ranks::rank(i64 stage) const {
   return {std::move(m), room, cache_types(model_, d_, engine_, stage)};
 }
 
-/// A stage without caches holds any number, which stays that.
-static i64 times(i64 count, i64 groups) { return std::min<i64>(count, i64(9e18) / groups) * groups; }
-
 /// Sequences a replica can hold with the room on this stage.
 Memory Ranks::fit(const Rank& rank, const Workload& w) const {
   Memory m = rank.memory;
@@ -134,8 +132,8 @@ Memory Ranks::fit(const Rank& rank, const Workload& w) const {
   here.batch = ceil_div(w.batch, d_.attention_dp);
   m.allocation = allocate(rank.types, d_, here, engine_, m.kv_room);
   m.kv_per_sequence = m.allocation.per_sequence;
-  m.max_sequences = rank.room.value < 0 ? 0 : times(m.allocation.max_sequences, d_.attention_dp);
-  m.max_tokens = rank.room.value < 0 ? 0 : times(m.allocation.max_tokens, d_.attention_dp);
+  m.max_sequences = rank.room.value < 0 ? 0 : over_groups(m.allocation.max_sequences, d_.attention_dp);
+  m.max_tokens = rank.room.value < 0 ? 0 : over_groups(m.allocation.max_tokens, d_.attention_dp);
   m.fits = rank.room.value >= 0 && m.max_sequences >= w.batch;
   if (!m.fits) m.shortfall = larger(Bytes{1}, m.allocation.shared + double(here.batch) * m.kv_per_sequence - rank.room);
   return m;

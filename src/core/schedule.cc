@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/cache_type.h"
 #include "core/experts.h"
 #include "core/operations.h"
 
@@ -13,10 +14,20 @@ std::string_view name_of(PartKind kind) {
   return names[int(kind)];
 }
 
+namespace {
+
+/// A step moves states in the format that they are stored in.
+Deployment as_stored(const Engine& engine, const Model& model, Deployment d) {
+  d.cache = formats_in(engine, model, d);
+  return d;
+}
+
+}  // namespace
+
 Schedule::Schedule(const Model& model, const Device& device, const Deployment& deployment, const Engine& engine)
     : model_(model),
       device_(device),
-      d_(deployment),
+      d_(as_stored(engine, model, deployment)),
       engine_(engine),
       scale_(checkpoint_scale(model, deployment)),
       resident_weights_(rank_weights(model, deployment, 0, stages_of(engine))) {

@@ -122,7 +122,7 @@ class Schedule {
 
   const Model& model_;
   const Device& device_;
-  const Deployment& d_;
+  const Deployment d_;
   const Engine& engine_;
   double scale_;  ///< exact bytes of the checkpoint over its formats' own
   std::vector<MatrixOp> dense_, experts_, heads_;

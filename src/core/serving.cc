@@ -245,7 +245,8 @@ Serving Server::operator()(const Load& load, i64 count) {
   s.among_many = {among_many()};
   s.stable = most_ > 0;
   if (!s.stable) return s;
-  double replicas = double(count);
+  // A replica that has no user serves none.
+  double replicas = load.rate > 0 ? double(count) : std::min(double(count), std::max(1.0, load.concurrency));
   if (load.rate > 0) {
     settle(s, load.rate, replicas);
   } else {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/layout.h"
+
 namespace kvroof {
 
 double accepted_tokens(double acceptance, i64 length) {
@@ -66,6 +68,18 @@ Speculated anchored(Speculated s, double ratio, const RangeRule& range) {
   return s;
 }
 
+namespace {
+
+/// Tokens of the target's cache where each has the draft's beside it: as many as the room that is left holds of both.
+i64 tokens_beside(const Memory& target, const Allocation& drafts, Bytes room, const Engine& e) {
+  Bytes own = target.kv_per_sequence + target.allocation.shared;
+  if (own.value == 0 || target.kv_room.value == 0) return 0;
+  double share = room / target.kv_room * (own / (own + drafts.per_sequence + drafts.shared));
+  return whole(double(target.max_tokens) * share) / e.block_tokens * e.block_tokens;
+}
+
+}  // namespace
+
 Memory with_draft(const Memory& target, const Draft& draft, const Deployment& d, const Workload& w, const Engine& e) {
   Deployment beside = draft_deployment(draft, d);
   Bytes weights = rank_weights(draft.model, beside, 0);
@@ -76,13 +90,11 @@ Memory with_draft(const Memory& target, const Draft& draft, const Deployment& d,
   m.allocation.shared += drafts.shared;
   Bytes room = d.kv_room ? *d.kv_room - weights : m.usable - m.reserved - m.weights - m.runtime - m.activation;
   m.kv_room = larger(Bytes{}, room);
-  double groups = double(d.attention_dp),
-         most = m.kv_per_sequence.value > 0
-                    ? std::floor(larger(Bytes{}, m.kv_room - m.allocation.shared) / m.kv_per_sequence)
-                    : 0;
-  double share = target.max_sequences > 0 ? std::min(1.0, most * groups / double(target.max_sequences)) : 0;
-  m.max_sequences = std::min(target.max_sequences, i64(most * groups));
-  m.max_tokens = i64(double(target.max_tokens) * share);
+  // Sequences that are all prefix in common take nothing of their own.
+  Bytes own = m.kv_room - m.allocation.shared;
+  i64 most = own.value < 0 ? 0 : sequences_in(own, m.kv_per_sequence);
+  m.max_sequences = std::min(target.max_sequences, over_groups(most, d.attention_dp));
+  m.max_tokens = std::min(target.max_tokens, tokens_beside(target, drafts, m.kv_room, e));
   m.fits = room.value >= 0 && m.max_sequences >= w.batch;
   if (m.fits)
     m.shortfall = {};
