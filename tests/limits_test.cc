@@ -391,6 +391,9 @@ TEST_CASE("a device's numbers have limits", "[limits]") {
   CHECK(said([](Device& d) { d.memory[0].bandwidth = {1e21}; }).empty());
   CHECK(said([](Device& d) { d.memory[0].bandwidth = {0.99}; }) ==
         "memory[0].bandwidth: must lie between 1 and 1e21 B/s\n");
+  CHECK(said([](Device& d) { d.cores = 0; }) == "cores: must be at least 1 (leave it out if unknown)\n");
+  CHECK(said([](Device& d) { d.cores = 1; }).empty());
+  CHECK(said([](Device& d) { d.watts = 0; }) == "power: must be more than 0 W (leave it out if unknown)\n");
   const std::string link = "link: needs a bandwidth and a domain of at least 1 device\n";
   CHECK(said([](Device& d) { d.link->per_direction = {0}; }) == link);
   CHECK(said([](Device& d) { d.link->domain = 0; }) == link);

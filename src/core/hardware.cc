@@ -105,6 +105,9 @@ std::vector<Problem> problems(const Device& device) {
     if (device.peak[a])
       check_rate(found, "peak." + std::string(name_of(Arithmetic(a))), device.peak[a]->value, "flop/s");
   check_achievable(device.achievable, found);
+  if (device.cores && *device.cores < 1) found.push_back({"cores", "must be at least 1", "leave it out if unknown"});
+  if (device.watts && !positive(*device.watts))
+    found.push_back({"power", "must be more than 0 W", "leave it out if unknown"});
   if (device.link && (!positive(device.link->per_direction.value) || device.link->domain < 1))
     found.push_back({"link", "needs a bandwidth and a domain of at least 1 device", ""});
   return found;
