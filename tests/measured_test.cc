@@ -221,14 +221,15 @@ TEST_CASE("the curated table of engine logs: nearly every capacity within the lo
 }
 
 TEST_CASE("a log's counts that no system has are skipped, with the reason; figures are numbers") {
-  auto row = [](std::string tp, std::string pp, std::string block) {
-    MeasuredTable t =
-        MeasuredTable::parse("logs.csv",
-                             "id,engine,version,model,device,memory_gib,weights,tp,pp,context,sequences,block_tokens,"
-                             "kv_format_k,kv_format_v,"
-                             "quantity,value,unit\n"
-                             "a,llamacpp,,llama-3.1-8b,,,," +
-                                 tp + "," + pp + ",8192,1," + block + ",bf16,bf16,kv_bytes_total,1,GiB\n");
+  auto row = [](std::string tp, std::string pp, std::string block, std::string context = "8192",
+                std::string sequences = "1") {
+    MeasuredTable t = MeasuredTable::parse(
+        "logs.csv",
+        "id,engine,version,model,device,memory_gib,weights,tp,pp,context,sequences,block_tokens,"
+        "kv_format_k,kv_format_v,"
+        "quantity,value,unit\n"
+        "a,llamacpp,,llama-3.1-8b,,,," +
+            tp + "," + pp + "," + context + "," + sequences + "," + block + ",bf16,bf16,kv_bytes_total,1,GiB\n");
     return predict_curated_memory(t, Catalog::built_in()).at(0);
   };
   CHECK(row("1", "1", "256").skipped == "");
@@ -237,6 +238,10 @@ TEST_CASE("a log's counts that no system has are skipped, with the reason; figur
   CHECK(row("1", "33", "256").skipped == "pp is 33, expected 1 to 32");
   CHECK(row("1", "1", "0").skipped == "block_tokens is 0, expected 1 to 1048576");
   CHECK(row("123456789012345678901", "1", "256").skipped == "tp is 9223372036854775807, expected 1 to 1048576");
+  CHECK(row("1", "1", "256", "123456789012345678901").skipped ==
+        "context is 9223372036854775807, expected 1 to 1099511627776");
+  CHECK(row("1", "1", "256", "0").skipped == "context is 0, expected 1 to 1099511627776");
+  CHECK(row("1", "1", "256", "8192", "0").skipped == "sequences is 0, expected 1 to 4294967296");
   MeasuredTable figures = MeasuredTable::parse("figures.csv", "id,time_us\na,nan\nb,inf\nc,1e999\nd,-5\n");
   for (std::size_t i : {0, 1, 2}) CHECK(!Row{figures, i}.number("time_us"));
   CHECK(Row{figures, 3}.number("time_us") == -5);

@@ -21,7 +21,7 @@ std::optional<std::string> matched(const std::string& text, const char* pattern)
   return m[1].str();
 }
 
-/// Digits of any length; beyond 63 bits the largest number, which no check lets pass.
+/// Digits of any length; beyond 63 bits the largest number, which is more than a row may have of anything.
 i64 whole_of(const std::string& digits) {
   i64 value = 0;
   auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -154,9 +154,9 @@ void read_row_flags(LoggedMemory& row, const std::string& note) {
   if (cells) set_count(row.block_tokens, note, R"(padding ?=? ?(\d+))");
   set_count(row.full_layers, note + " " + row.model, R"((\d+) full(?:-attn)?(?: layers|\)))");
   if (std::optional<std::string> slots = matched(note, R"(max_mamba_cache_size (\d+))"))
-    row.sequences = std::stoll(*slots) + 1;
+    row.sequences = std::min(whole_of(*slots), i64(1) << 40) + 1;
   if (std::optional<std::string> snapshots = matched(note, R"(rs_seq=(\d+))"))
-    row.layout.draft_tokens = std::stoll(*snapshots);
+    row.layout.draft_tokens = whole_of(*snapshots);
   if (std::optional<std::string> mode = matched(note + " " + row.model, R"(mla[= ](\d))"))
     row.latent_mode = std::stoi(*mode);
   row.flash_attention = !contains(note, "fa=0");
@@ -168,7 +168,7 @@ void read_row_flags(LoggedMemory& row, const std::string& note) {
 void read_draft(LoggedMemory& row, const std::string& notes) {
   if (!contains(row.engine, "vllm") || !contains(row.model + " " + notes, "mtp")) return;
   std::optional<std::string> tokens = matched(notes, R"(num_spec\w*[ =](\d+))");
-  row.layout.draft_tokens = tokens ? std::stoll(*tokens) : 1;
+  row.layout.draft_tokens = tokens ? whole_of(*tokens) : 1;
   row.layout.draft_layers = 1;
 }
 

@@ -172,16 +172,22 @@ bool keeps_prefixes(const MemoryCase& c) {
          !c.row.version.empty();
 }
 
-/// What would divide by zero or never end is no log's.
+/// What would divide by zero, never end or pass 63 bits is no log's.
 void check_counts(const LoggedMemory& row, const Engine& engine, const Model& model) {
   const struct {
     const char* name;
-    i64 count, most;
-  } counts[] = {{"tp", row.layout.tp, 1 << 20},
-                {"pp", row.layout.pp, model.layer_count()},
-                {"block_tokens", engine.block_tokens, 1 << 20}};
+    i64 count, least, most;
+  } counts[] = {{"tp", row.layout.tp, 1, 1 << 20},
+                {"pp", row.layout.pp, 1, model.layer_count()},
+                {"block_tokens", engine.block_tokens, 1, 1 << 20},
+                {"context", row.context.value_or(1), 1, i64(1) << 40},
+                {"sequences", row.sequences, 1, i64(1) << 32},
+                {"batched_tokens", row.batched_tokens.value_or(1), 1, i64(1) << 40},
+                {"draft_tokens", row.layout.draft_tokens, 0, 1 << 16},
+                {"draft_layers", row.layout.draft_layers, 0, 1 << 16}};
   for (const auto& c : counts)
-    if (c.count < 1 || c.count > c.most) throw Skip{fmt::format("{} is {}, expected 1 to {}", c.name, c.count, c.most)};
+    if (c.count < c.least || c.count > c.most)
+      throw Skip{fmt::format("{} is {}, expected {} to {}", c.name, c.count, c.least, c.most)};
 }
 
 }  // namespace
