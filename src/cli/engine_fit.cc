@@ -68,8 +68,6 @@ std::vector<double> errors_of(const ServedRows& r, const Engine& engine, bool fi
   return errors;
 }
 
-using LogErrors = std::map<std::string, std::vector<double>>;  ///< by engine, device and model
-
 double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
 }

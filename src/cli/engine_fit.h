@@ -57,7 +57,9 @@ struct Spread {
   double high() const;
 };
 
-Spread spread_of(const std::map<std::string, std::vector<double>>& logs);
+using LogErrors = std::map<std::string, std::vector<double>>;  ///< by group: engine, device and model
+
+Spread spread_of(const LogErrors& logs);
 
 struct ServedFit {
   std::vector<EngineFit> engines;                     ///< one per engine that the tables serve with

@@ -260,14 +260,14 @@ void print_served(const ServedFit& found) {
   print_ranges(found);
 }
 
-/// The last digit of a fit is the machine's exp and log.
-bool alike(double x, double y) { return std::abs(x - y) <= 0.05 * std::max(x, y) + 1e-7; }
+/// Within 5 %: the last digit of a fit is the machine's exp and log.
+bool alike(double x, double y, double slack) { return std::abs(x - y) <= 0.05 * std::max(x, y) + slack; }
 
 /// Prints the costs and ranges of a catalogue that are not those of the fit; how many.
 i64 differences(const std::string& file, const Catalog& catalog, const ServedFit& found) {
   i64 different = 0;
   auto compare = [&](const std::string& key, double there, double fitted, auto text) {
-    if (alike(there, fitted)) return;
+    if (alike(there, fitted, 1e-7)) return;
     ++different;
     fmt::print("{}: {}: has {}, fit {}\n", file, key, text(there), text(fitted));
   };
@@ -296,7 +296,7 @@ bool are_systems(const std::vector<MeasuredTable>& tables) {
   return systems > 0;
 }
 
-/// Whether two lines say the same, with numbers within 5 %: the last digit of a fit is the machine's exp and log.
+/// Whether two lines say the same, with numbers that are alike.
 bool alike(std::string_view a, std::string_view b) {
   auto starts_number = [](std::string_view text) {
     return !text.empty() && std::isdigit(static_cast<unsigned char>(text[0]));
@@ -304,7 +304,7 @@ bool alike(std::string_view a, std::string_view b) {
   while (!a.empty() && !b.empty()) {
     if (starts_number(a) && starts_number(b)) {
       std::optional<double> x = parse_decimal(a, &a), y = parse_decimal(b, &b);
-      if (!x || !y || std::abs(*x - *y) > 0.05 * std::max(*x, *y) + 0.01) return false;
+      if (!x || !y || !alike(*x, *y, 0.01)) return false;
     } else {
       if (a[0] != b[0]) return false;
       a.remove_prefix(1);

@@ -91,8 +91,7 @@ Memory with_draft(const Memory& target, const Draft& draft, const Deployment& d,
   Bytes room = d.kv_room ? *d.kv_room - weights : m.usable - m.reserved - m.weights - m.runtime - m.activation;
   m.kv_room = larger(Bytes{}, room);
   // Sequences that are all prefix in common take nothing of their own.
-  Bytes own = m.kv_room - m.allocation.shared;
-  i64 most = own.value < 0 ? 0 : sequences_in(own, m.kv_per_sequence);
+  i64 most = sequences_in(m.kv_room - m.allocation.shared, m.kv_per_sequence);
   m.max_sequences = std::min(target.max_sequences, over_groups(most, d.attention_dp));
   m.max_tokens = std::min(target.max_tokens, tokens_beside(target, drafts, m.kv_room, e));
   m.fits = room.value >= 0 && m.max_sequences >= w.batch;
